@@ -1,0 +1,1 @@
+"""The backend of a city's carbon-inclusion scheme; ARCHITECTURE.md draws the house."""
