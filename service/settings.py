@@ -33,13 +33,13 @@ class Settings:
     issuer: str
     """Our own name in tokens, and the only audience of a client assertion (`CARBON_ISSUER`)."""
     region: str
-    """GB/T 2260 code of the place whose factors apply when a source names none (`CARBON_REGION`)."""
+    """GB/T 2260 code of the place that applies when a source names none (`CARBON_REGION`)."""
     workers: int
     """Processes that serve HTTP (`CARBON_WORKERS`)."""
     threads: int
     """Threads in each of them (`CARBON_THREADS`)."""
     sms_sender: str
-    """`file` (development: `$CARBON_HOME/sms.jsonl`) or the URL of an SMS gateway (`CARBON_SMS`)."""
+    """`file` (development: `sms.jsonl` in the home) or the URL of a gateway (`CARBON_SMS`)."""
     rate_limit_per_minute: int
     """Requests a minute that one caller may make of ordinary endpoints (`CARBON_RATE_LIMIT`)."""
 

@@ -1,0 +1,168 @@
+"""The one door to PostgreSQL: who may open a transaction, in which role, and the column types.
+
+An entry point (an endpoint, a command, a job) opens exactly one transaction; functions below it take
+the open one and never commit. Two doors lead to the same database: `transaction()` gives an
+SQLAlchemy `Session`, `raw_transaction()` a psycopg connection for the hot paths, where the ORM's
+bookkeeping costs more than the statement. Every connection works as a role without UPDATE, DELETE or
+TRUNCATE on the append-only tables.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Annotated, Any
+
+import psycopg
+from psycopg_pool import ConnectionPool, PoolTimeout
+from sqlalchemy import BigInteger, DateTime, Engine, MetaData, create_engine, func
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, sessionmaker
+
+from service.errors import Unavailable
+
+Points = Annotated[int, mapped_column(BigInteger)]
+Grams = Annotated[int, mapped_column(BigInteger)]
+Moment = Annotated[datetime, mapped_column(DateTime(timezone=True))]
+RecordedAt = Annotated[
+    datetime, mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())
+]
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+APP_ROLE = "carbon_app"
+ERASER_ROLE = "carbon_eraser"
+
+STATEMENT_TIMEOUT_MS = 10_000
+LOCK_TIMEOUT_MS = 5_000
+POOL_WAIT_S = 2.0
+
+
+class Base(DeclarativeBase):
+    """The tables' common ground; a model is a shape and holds no rules."""
+
+    metadata = MetaData(naming_convention=NAMING)
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database cannot be reached just now."""
+
+    code = "database-unavailable"
+
+
+def libpq_url(url: str) -> str:
+    """Return a URL that libpq reads, whichever driver prefix it was given with."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def sqlalchemy_url(url: str) -> str:
+    """Return the same address for SQLAlchemy with psycopg 3."""
+    return make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+
+class Database:
+    """The pools of one process, opened once and shared by its threads."""
+
+    def __init__(self, url: str, *, role: str = APP_ROLE, size: int = 8) -> None:
+        self.url = url
+        self.role = role
+        self.size = size
+        self.engine = self._engine()
+        self.sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self._pool: ConnectionPool[psycopg.Connection[Any]] | None = None
+        self._opening = threading.Lock()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Open the one transaction of this request, command or job.
+
+        Commits when the block ends, rolls back when it raises.
+        """
+        with self.sessions.begin() as session:
+            yield session
+
+    @contextmanager
+    def raw_transaction(self) -> Iterator[psycopg.Connection[Any]]:
+        """Open one transaction on a bare psycopg connection, for a hot path.
+
+        Raises:
+            DatabaseUnavailable: every connection of this process is busy for too long.
+        """
+        try:
+            with self.pool.connection(timeout=POOL_WAIT_S) as connection:
+                yield connection
+        except PoolTimeout as error:
+            raise DatabaseUnavailable(
+                "The service is busy. Please send the same request again shortly."
+            ) from error
+
+    @property
+    def pool(self) -> ConnectionPool[psycopg.Connection[Any]]:
+        """The pool behind `raw_transaction`, opened on first use (so after any fork)."""
+        if self._pool is None:
+            with self._opening:
+                if self._pool is None:
+                    self._pool = self._open_pool()
+        return self._pool
+
+    def close(self) -> None:
+        """Give every connection back to the server."""
+        if self._pool is not None:
+            self._pool.close()
+        self.engine.dispose()
+
+    def _engine(self) -> Engine:
+        return create_engine(
+            sqlalchemy_url(self.url),
+            pool_size=self.size,
+            max_overflow=0,
+            pool_timeout=POOL_WAIT_S,
+            pool_pre_ping=True,
+            pool_recycle=1800,
+            connect_args={**CONNECT_ARGUMENTS, "options": _options(self.role)},
+        )
+
+    def _open_pool(self) -> ConnectionPool[psycopg.Connection[Any]]:
+        return ConnectionPool(
+            libpq_url(self.url),
+            min_size=1,
+            max_size=self.size,
+            kwargs={**CONNECT_ARGUMENTS, "options": _options(self.role)},
+            open=True,
+        )
+
+
+CONNECT_ARGUMENTS: dict[str, Any] = {
+    # libpq waits about for ever on a dead peer unless it is told not to.
+    "connect_timeout": 3,
+    "tcp_user_timeout": 3000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    # A statement that comes back is planned once for each connection.
+    "prepare_threshold": 2,
+}
+
+
+def _options(role: str) -> str:
+    return (
+        f"-c role={role} -c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_MS}"
+        f" -c lock_timeout={LOCK_TIMEOUT_MS}"
+    )
+
+
+def driver_connection(session: Session) -> psycopg.Connection[Any]:
+    """Return the psycopg connection inside a session's transaction.
+
+    The ledger writes through psycopg; this lets a caller that holds a `Session` join it.
+    """
+    session.flush()
+    connection = session.connection().connection.driver_connection
+    assert isinstance(connection, psycopg.Connection)  # noqa: S101  the driver is fixed in the URL
+    return connection
