@@ -1,10 +1,10 @@
 """The one door to PostgreSQL: who may open a transaction, in which role, and the column types.
 
-An entry point (an endpoint, a command, a job) opens exactly one transaction; functions below it take
-the open one and never commit. Two doors lead to the same database: `transaction()` gives an
+An entry point (an endpoint, a command, a job) opens exactly one transaction; functions below it
+take the open one and never commit. Two doors lead to the same database: `transaction()` gives an
 SQLAlchemy `Session`, `raw_transaction()` a psycopg connection for the hot paths, where the ORM's
-bookkeeping costs more than the statement. Every connection works as a role without UPDATE, DELETE or
-TRUNCATE on the append-only tables.
+bookkeeping costs more than the statement. Every connection works as a role without UPDATE, DELETE
+or TRUNCATE on the append-only tables.
 """
 
 import threading
