@@ -10,6 +10,7 @@ import redis
 
 from service.embedded.home import Home
 from service.embedded.processes import EngineError, is_alive, run_as
+from service.redis import connect
 
 START_WAIT_S = 10.0
 STOP_WAIT_S = 10.0
@@ -65,7 +66,7 @@ class Valkey:
         """Stop it and wait until the process is gone."""
         if not self.is_running():
             return
-        with self._client() as client:
+        with connect(self.url) as client:
             pid = int(client.info("server")["process_id"])
             client.shutdown(nosave=True)
         deadline = time.monotonic() + STOP_WAIT_S
@@ -77,16 +78,13 @@ class Valkey:
     def is_running(self) -> bool:
         """Whether somebody listens on the socket, even if too busy to answer."""
         try:
-            with self._client() as client:
+            with connect(self.url) as client:
                 client.ping()
         except redis.TimeoutError:
             return True
         except redis.ConnectionError:
             return False
         return True
-
-    def _client(self) -> redis.Redis:
-        return redis.Redis(unix_socket_path=str(self.socket), socket_timeout=2)
 
     def _command(self) -> list[str | Path]:
         data, log = self.home.valkey_data, self.home.logs / "valkey.log"
