@@ -1,0 +1,42 @@
+"""Names of things at the edge: a prefix that says the kind, and 32 hex digits that say nothing."""
+
+import re
+from uuid import UUID
+
+from service.errors import NotFound
+
+CITIZEN = "ctz"
+PARTNER = "prt"
+STAFF = "stf"
+SOURCE_LINK = "lnk"
+ACTIVITY = "act"
+TRANSFER = "trf"
+ACTIVITY_BATCH = "bat"
+CERTIFICATION_BATCH = "cbt"
+APPEAL = "apl"
+OTP_REQUEST = "otp"
+
+_SHAPE = re.compile(r"([a-z]{3})_([0-9a-f]{32})")
+
+
+class IdUnknown(NotFound):
+    """No such thing goes by this id."""
+
+    code = "id-unknown"
+
+
+def public_id(prefix: str, uuid: UUID) -> str:
+    """Return the name that callers see, such as ``act_0190f3…``."""
+    return f"{prefix}_{uuid.hex}"
+
+
+def uuid_of(prefix: str, text: str) -> UUID:
+    """Return the database's id behind a public one.
+
+    Raises:
+        IdUnknown: it is not an id of this kind; whether it exists is never said.
+    """
+    shape = _SHAPE.fullmatch(text)
+    if shape is None or shape[1] != prefix:
+        raise IdUnknown("There is nothing by this id, or it is not yours to see.")
+    return UUID(hex=shape[2])

@@ -1,0 +1,211 @@
+"""The secrets of one installation: made on first use, kept outside the database."""
+
+import base64
+import binascii
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import stat
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    generate_private_key,
+)
+from jwt.algorithms import ECAlgorithm
+
+from service.errors import DomainError
+
+SECRET_BYTES = 32
+SIGNING_FILE = "signing-keys.json"
+SECRETS_FILE = "secret-keys.json"
+
+
+class KeysUnusable(DomainError):
+    """The key files cannot be used."""
+
+    code = "keys-unusable"
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """One ES256 key; `kid` is its RFC 7638 thumbprint."""
+
+    kid: str
+    private: EllipticCurvePrivateKey
+
+    @property
+    def public_jwk(self) -> dict[str, str]:
+        """The half that everybody may have, for `/.well-known/jwks.json`."""
+        return {**_public_members(self.private), "kid": self.kid, "alg": "ES256", "use": "sig"}
+
+
+@dataclass(frozen=True, slots=True)
+class VersionedKey:
+    """A secret and the number stored beside whatever was made with it."""
+
+    version: int
+    secret: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """Every key of the installation, read once by each process.
+
+    Rotation is a change of the files: put a new signing key first and keep the old one behind it
+    until its last token has expired; give a new data or account key a higher version and keep the
+    old one for as long as something is stored under it.
+    """
+
+    signing: tuple[SigningKey, ...]
+    """The first one signs; all of them verify."""
+    data_keys: Mapping[int, bytes]
+    """AES-256-GCM key-encryption keys for personal data, by version."""
+    account_keys: Mapping[int, bytes]
+    """HMAC-SHA-256 keys for digests of account references, by version."""
+    index_key: bytes
+    """HMAC-SHA-256 key of the blind index by which a phone number is found."""
+    cursor_key: bytes
+    """HMAC-SHA-256 key that authenticates list cursors."""
+
+    @classmethod
+    def at(cls, folder: Path) -> "KeyRing":
+        """Read the keys in a folder, making them first if it has none.
+
+        Raises:
+            KeysUnusable: a file is damaged, or others than its owner may read it.
+        """
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        signing = _read_or_make(folder / SIGNING_FILE, _new_signing_keys)
+        kept = _read_or_make(folder / SECRETS_FILE, _new_secrets)
+        try:
+            return cls(
+                signing=tuple(_signing_key(jwk) for jwk in signing["keys"]),
+                data_keys=_versions(kept["data_keys"]),
+                account_keys=_versions(kept["account_keys"]),
+                index_key=_bytes_of(kept["index_key"]),
+                cursor_key=_bytes_of(kept["cursor_key"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise KeysUnusable("A key file in {folder} is damaged.", folder=str(folder)) from error
+
+    @property
+    def signing_key(self) -> SigningKey:
+        """The key that signs new tokens."""
+        return self.signing[0]
+
+    @property
+    def data_key(self) -> VersionedKey:
+        """The key that encrypts new personal data."""
+        return _newest(self.data_keys)
+
+    @property
+    def account_key(self) -> VersionedKey:
+        """The key that digests new account references."""
+        return _newest(self.account_keys)
+
+    def public_jwks(self) -> dict[str, list[dict[str, str]]]:
+        """The public keys as a JWK set."""
+        return {"keys": [key.public_jwk for key in self.signing]}
+
+
+def thumbprint(jwk: Mapping[str, str]) -> str:
+    """Return the RFC 7638 SHA-256 thumbprint of an elliptic-curve key."""
+    members = {name: jwk[name] for name in ("crv", "kty", "x", "y")}
+    canonical = json.dumps(members, separators=(",", ":"), sort_keys=True)
+    return _text_of(hashlib.sha256(canonical.encode()).digest())
+
+
+def _newest(keys: Mapping[int, bytes]) -> VersionedKey:
+    version = max(keys)
+    return VersionedKey(version, keys[version])
+
+
+def _versions(kept: Mapping[str, str]) -> dict[int, bytes]:
+    return {int(version): _bytes_of(text) for version, text in kept.items()}
+
+
+def _signing_key(jwk: Mapping[str, str]) -> SigningKey:
+    private = ECAlgorithm.from_jwk(dict(jwk))
+    if not isinstance(private, EllipticCurvePrivateKey):
+        raise TypeError("a signing key has a private half")
+    return SigningKey(thumbprint(_public_members(private)), private)
+
+
+def _public_members(private: EllipticCurvePrivateKey) -> dict[str, str]:
+    jwk = ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
+    return {name: jwk[name] for name in ("kty", "crv", "x", "y")}
+
+
+def _new_signing_keys() -> dict[str, Any]:
+    jwk = ECAlgorithm.to_jwk(generate_private_key(SECP256R1()), as_dict=True)
+    return {"keys": [{name: jwk[name] for name in ("kty", "crv", "x", "y", "d")}]}
+
+
+def _new_secrets() -> dict[str, Any]:
+    return {
+        "data_keys": {"1": _new_secret()},
+        "account_keys": {"1": _new_secret()},
+        "index_key": _new_secret(),
+        "cursor_key": _new_secret(),
+    }
+
+
+def _new_secret() -> str:
+    return _text_of(secrets.token_bytes(SECRET_BYTES))
+
+
+def _read_or_make(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    if not path.exists():
+        _write_once(path, json.dumps(make()))
+    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise KeysUnusable("{path} must be readable by its owner only.", path=str(path))
+    try:
+        kept = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise KeysUnusable("{path} is not a key file.", path=str(path)) from error
+    if not isinstance(kept, dict):
+        raise KeysUnusable("{path} is not a key file.", path=str(path))
+    return kept
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Put a whole file in place, unless another process was first."""
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".")  # 0600 from the start
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        # A link, unlike a rename, does not replace: two processes end up with the same keys.
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(draft)
+        _sync_folder(path.parent)
+    finally:
+        Path(draft).unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _bytes_of(text: str) -> bytes:
+    secret = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    if len(secret) != SECRET_BYTES:
+        raise binascii.Error("a secret has 32 bytes")
+    return secret
+
+
+def _text_of(secret: bytes) -> str:
+    return base64.urlsafe_b64encode(secret).rstrip(b"=").decode()

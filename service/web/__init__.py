@@ -1,0 +1,1 @@
+"""The HTTP edge: knows requests, callers and problems; knows nothing of carbon."""
