@@ -81,6 +81,7 @@ def engines(
     memory = Valkey(opened)
 
     def start() -> None:
+        opened.open_sockets()
         if postgres:
             database.start()
         if valkey:
@@ -89,6 +90,7 @@ def engines(
     def stop() -> None:
         memory.stop()
         database.stop()
+        opened.close_sockets()
 
     with joined(opened.path, start, stop, report):
         yield _described(opened, database, memory)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pwd
+import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,15 @@ class Home:
         """What the engines say."""
         return self.path / "log"
 
+    def open_sockets(self) -> None:
+        """Make the folder of the sockets; called under the starting lock."""
+        make_engine_folder(self.sockets, self.user)
+
+    def close_sockets(self) -> None:
+        """Leave nothing outside CARBON_HOME; called under the starting lock."""
+        if self.sockets.parent != self.path:
+            shutil.rmtree(self.sockets, ignore_errors=True)
+
 
 def open_home(path: Path) -> Home:
     """Make CARBON_HOME ready: private, with the folders that the engines own.
@@ -48,8 +58,9 @@ def open_home(path: Path) -> Home:
     path = path.resolve()
     make_private(path)
     user = engine_user(path / "postgres")
+    user_name(user.uid)
     home = Home(path, user, socket_folder(path))
-    for folder in (home.valkey_data, home.logs, home.sockets):
+    for folder in (home.valkey_data, home.logs):
         make_engine_folder(folder, user)
     return home
 
@@ -84,6 +95,16 @@ def engine_user(postgres_data: Path) -> EngineUser:
     if owner and owner.uid != os.geteuid():
         raise EngineError(f"{postgres_data} belongs to another user, who must start it.")
     return EngineUser(os.geteuid(), os.getegid())
+
+
+def user_name(uid: int) -> str:
+    """Return the name of a system user; PostgreSQL knows no user without one."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        raise EngineError(
+            f"User {uid} has no name on this machine (/etc/passwd), and PostgreSQL needs one."
+        ) from None
 
 
 def _owner(path: Path) -> EngineUser | None:

@@ -1,7 +1,6 @@
 """The embedded PostgreSQL: a real cluster, made, started, waited for and stopped."""
 
 import os
-import pwd
 import shutil
 import subprocess
 import time
@@ -14,7 +13,7 @@ from urllib.parse import quote, urlencode
 import psycopg
 from psycopg import sql
 
-from service.embedded.home import Home
+from service.embedded.home import Home, user_name
 from service.embedded.postgres_settings import settings_text
 from service.embedded.processes import EngineError, command_line, is_alive, run_as, start_as
 
@@ -145,13 +144,7 @@ class Postgres:
         The kernel says who stands at the other end of the socket, so nobody else can, even if
         the folder were opened.
         """
-        names = set()
-        for uid in {0, os.geteuid(), self.home.user.uid}:
-            try:
-                names.add(pwd.getpwuid(uid).pw_name)
-            except KeyError:
-                raise EngineError(f"User {uid} has no name on this machine.") from None
-        return names
+        return {user_name(uid) for uid in (0, os.geteuid(), self.home.user.uid)}
 
     def _write(self, name: str, text: str) -> None:
         path = self.home.postgres_data / name

@@ -7,14 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
 LAUNCHER = Path(__file__).with_name("launch.py")
 
 # What the engines inherit: nothing of the caller's PG* variables, locale or working folder.
 CLEAN_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 
-class EngineError(Exception):
-    """An embedded engine could not be started or stopped; the message says what to do."""
+class EngineError(click.ClickException):
+    """An embedded engine could not be started or stopped; the message says what to do.
+
+    A command shows the message and ends with status 1.
+    """
 
 
 @dataclass(frozen=True)
