@@ -23,13 +23,15 @@ def connect(url: str) -> redis.Redis:
 
     Args:
         url: `unix://…` or `redis://…`.
+
+    Returns:
+        A client that answers bytes; it connects when it is first used.
     """
     return redis.Redis.from_url(
         url,
         socket_timeout=TIMEOUT_S,
         socket_connect_timeout=TIMEOUT_S,
         retry=Retry(NoBackoff(), 0),
-        decode_responses=True,
     )
 
 
