@@ -1,0 +1,1 @@
+"""The database, one numbered step after another; never edited once landed."""
