@@ -8,7 +8,7 @@ This package knows processes, folders and locks; it knows no table and no role b
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +19,9 @@ from service.embedded.postgres import DATABASE, SUPERUSER, Postgres, binaries, c
 from service.embedded.processes import EngineError
 from service.embedded.sharing import joined
 from service.embedded.valkey import Valkey
+from service.settings import Settings
 
-__all__ = ["EngineError", "Engines", "engines"]
+__all__ = ["EngineError", "Engines", "engines", "reachable", "say"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class Engines:
 
 def say(line: str) -> None:
     """Tell the person at the terminal; standard output belongs to the command's result."""
-    click.echo(line, err=True)
+    with suppress(OSError):  # the terminal may be closed by now
+        click.echo(line, err=True)
 
 
 @contextmanager
@@ -94,6 +96,25 @@ def engines(
 
     with joined(opened.path, start, stop, report):
         yield _described(opened, database, memory)
+
+
+@contextmanager
+def reachable(settings: Settings) -> Iterator[Settings]:
+    """Yield the settings with the addresses of both engines, for the length of the block.
+
+    An engine whose address is given is used as it is; an engine without one is embedded.
+
+    Raises:
+        EngineError: an embedded engine cannot be started.
+    """
+    if settings.database_url and settings.redis_url:
+        yield settings
+        return
+    postgres, valkey = not settings.database_url, not settings.redis_url
+    with engines(settings.home, postgres=postgres, valkey=valkey) as running:
+        urls = running.urls()
+        given = {name: getattr(settings, name) for name in urls}
+        yield settings.with_engines(**{name: given[name] or urls[name] for name in urls})
 
 
 def _described(home: Home, database: Postgres, memory: Valkey) -> Engines:

@@ -32,11 +32,19 @@ class EngineUser:
 
 def command_as(user: EngineUser, command: Sequence[str | Path]) -> list[str]:
     """Return the command line that runs `command` as `user`."""
-    words = [str(word) for word in command]
     if user.uid == os.geteuid():
-        return words
-    identity = f"--user={user.uid}:{user.gid}"
-    return [sys.executable, "-I", "-S", str(LAUNCHER), identity, "--", *words]
+        return [str(word) for word in command]
+    return _launched(f"--user={user.uid}:{user.gid}", command)
+
+
+def command_dying_with_us(command: Sequence[str | Path]) -> list[str]:
+    """Return the command line that runs `command` and ends it (SIGTERM) when we die."""
+    return _launched(f"--die-with-parent={os.getpid()}", command)
+
+
+def _launched(option: str, command: Sequence[str | Path]) -> list[str]:
+    words = [str(word) for word in command]
+    return [sys.executable, "-I", "-S", str(LAUNCHER), option, "--", *words]
 
 
 def start_as(user: EngineUser, command: Sequence[str | Path]) -> subprocess.Popen[str]:
