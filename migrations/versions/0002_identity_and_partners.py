@@ -179,7 +179,7 @@ CREATE TABLE one_time_code (
 )
 """
 
-CREATE_REFRESH_FAMILY = """
+CREATE_REFRESH_FAMILIES = """
 CREATE TABLE refresh_family (
     citizen_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -194,10 +194,7 @@ CREATE TABLE refresh_family (
         FOREIGN KEY (citizen_id) REFERENCES citizen (citizen_id),
     CONSTRAINT ck_refresh_family_revoked_has_a_reason CHECK (
         (revoked_at IS NULL) = (revoked_because IS NULL))
-)
-"""
-
-CREATE_REFRESH_TOKEN = """
+);
 CREATE TABLE refresh_token (
     token_digest bytea NOT NULL,
     citizen_id uuid NOT NULL,
@@ -313,8 +310,7 @@ TABLES = (
     CREATE_ERASURE,
     CREATE_ERASURE_COMPLETION,
     CREATE_ONE_TIME_CODE,
-    CREATE_REFRESH_FAMILY,
-    CREATE_REFRESH_TOKEN,
+    CREATE_REFRESH_FAMILIES,
     CREATE_SOURCE_LINK,
     CREATE_RELEASED_ACCOUNT,
     CREATE_STAFF,
