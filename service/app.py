@@ -1,0 +1,42 @@
+"""The Flask application, composed: every package's blueprints, one edge around them."""
+
+from flask import Flask
+
+from service.access_tokens import AccessTokens
+from service.runtime import Runtime
+from service.web import health, openapi
+from service.web.blueprint import Blueprint
+from service.web.context import ACCESS_TOKENS, RUNTIME
+from service.web.edges import register_edges
+from service.web.json_bodies import BODY_MAX_BYTES, JsonRequest
+from service.web.problems import register_problems
+
+BLUEPRINTS: tuple[Blueprint, ...] = (
+    health.blueprint,
+    openapi.blueprint,
+)
+
+
+class CarbonApp(Flask):
+    """Flask with our request, and without the routes and redirects it adds by itself."""
+
+    request_class = JsonRequest
+
+
+def create_app(runtime: Runtime) -> Flask:
+    """Return the application that serves one runtime."""
+    app = CarbonApp("service", static_folder=None)
+    app.config |= {
+        "MAX_CONTENT_LENGTH": BODY_MAX_BYTES,
+        "PROPAGATE_EXCEPTIONS": False,  # every fault becomes a problem document, under test too
+        "PROVIDE_AUTOMATIC_OPTIONS": False,  # no other origin is admitted, so none need ask
+    }
+    app.url_map.merge_slashes = False
+    app.extensions[RUNTIME] = runtime
+    app.extensions[ACCESS_TOKENS] = AccessTokens(runtime.keys, runtime.settings.issuer)
+    register_problems(app)
+    register_edges(app)
+    api = openapi.describe(app)
+    for blueprint in BLUEPRINTS:
+        api.register_blueprint(blueprint)
+    return app

@@ -1,0 +1,61 @@
+"""What every request passes on its way in and every answer on its way out."""
+
+import re
+import secrets
+
+from flask import Flask, Response, current_app, g, request
+
+from service.web import access, health
+
+REQUEST_ID_BYTES = 12
+KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+ECHOED = ("x-fapi-interaction-id", "traceparent")
+
+_ECHO_SHAPE = re.compile(r"[0-9a-fA-F-]{1,64}")
+
+SECURITY_HEADERS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+)
+CLOSED_POLICY = "default-src 'none'; frame-ancestors 'none'"
+
+
+def register_edges(app: Flask) -> None:
+    """Put the way in and the way out around every view of an application."""
+    app.extensions[health.METRICS] = health.RequestCounts()
+    access.guard(app)
+    app.before_request(_name_request)
+    app.before_request(access.admit)
+    app.after_request(_dress)
+
+
+def _name_request() -> None:
+    g.request_id = secrets.token_hex(REQUEST_ID_BYTES)
+
+
+def _dress(response: Response) -> Response:
+    headers = response.headers
+    headers["Request-Id"] = g.get("request_id", "")
+    for name, value in SECURITY_HEADERS:
+        headers[name] = value
+    headers.setdefault("Content-Security-Policy", CLOSED_POLICY)
+    headers.setdefault("Cache-Control", "no-store")
+    for name in ECHOED:
+        _echo(name, response)
+    _count(response)
+    return response
+
+
+def _echo(name: str, response: Response) -> None:
+    value = request.headers.get(name)
+    if value is not None and _ECHO_SHAPE.fullmatch(value):
+        response.headers[name] = value
+
+
+def _count(response: Response) -> None:
+    # A made-up method or address must not make a new counter.
+    method = request.method if request.method in KNOWN_METHODS else "other"
+    rule = request.url_rule
+    route = rule.rule if rule is not None else "none"
+    counts: health.RequestCounts = current_app.extensions[health.METRICS]
+    counts.count(method, route, response.status_code)
