@@ -10,6 +10,7 @@ from service.identity.sign_in_models import OneTimeCode, RefreshFamily, RefreshT
 from service.identity.source_link_models import ReleasedAccount, SourceLink
 
 __all__ = [
+    "SECRET_BYTES",
     "Citizen",
     "CitizenAction",
     "CitizenDevice",
@@ -24,6 +25,10 @@ __all__ = [
     "SourceLink",
     "Staff",
 ]
+
+
+SECRET_BYTES = 32
+"""Of the random secret that salts what is published about a citizen."""
 
 
 class Citizen(Base):

@@ -1,0 +1,88 @@
+"""Whose account it is: the look-up that every line of a feed goes through.
+
+A link holds an account from when it is made until it ends, and covers acts before it was made as
+far back as nobody else's link did. An account is known here only by a keyed digest.
+"""
+
+import hmac
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import psycopg
+
+from service.keys import KeyRing
+
+VISIBLE_END = 4
+"""Characters of an account reference that its owner is shown again."""
+
+
+class LinkSpan(NamedTuple):
+    """The time during which an account was one citizen's."""
+
+    citizen_id: UUID
+    link_id: UUID
+    linked_at: datetime
+    ended_at: datetime | None
+    covers_from: datetime | None
+    """Acts before this moment were under another link of the account; None: under nobody's."""
+    frozen: bool
+    simulated: bool
+
+    def holds_at(self, moment: datetime) -> bool:
+        """Say whether an act at this moment belongs to this link, however late it is reported."""
+        return (self.covers_from is None or moment >= self.covers_from) and (
+            self.ended_at is None or moment < self.ended_at
+        )
+
+
+def account_digest(keys: KeyRing, source_id: UUID, account_ref: str) -> bytes:
+    """Return the keyed digest under which a source's account is stored.
+
+    Args:
+        keys: the ring; its newest account key is used, whose version is stored beside the digest.
+        source_id: the same card number means another account at another source.
+        account_ref: well-formed Unicode, exactly as the source and the citizen write it.
+    """
+    return hmac.digest(keys.account_key.secret, source_id.bytes + account_ref.encode(), "sha256")
+
+
+def masked_account(account_ref: str) -> str:
+    """Return what a citizen is shown of her account: its end."""
+    shown = account_ref[-VISIBLE_END:] if len(account_ref) > 2 * VISIBLE_END else account_ref[-1:]
+    return "****" + shown
+
+
+_HOLDERS = """
+SELECT account_digest, citizen_id, id, linked_at, ended_at, covers_from,
+       holder_state = 'frozen', simulated
+FROM source_link
+WHERE source_id = %s AND account_digest = ANY(%s)
+  AND linked_at IS NOT NULL AND holder_state <> 'erased'
+ORDER BY linked_at
+"""
+
+
+def holders_of(
+    connection: psycopg.Connection[Any], source_id: UUID, digests: Sequence[bytes]
+) -> dict[bytes, tuple[LinkSpan, ...]]:
+    """Return who holds and held each account, oldest first, with one statement.
+
+    Accounts that nobody linked are missing from the answer. Ended links are in it, those of
+    citizens who have left are not.
+    """
+    found: dict[bytes, tuple[LinkSpan, ...]] = {}
+    with connection.cursor(binary=True) as cursor:
+        rows: Iterable[tuple[Any, ...]] = cursor.execute(_HOLDERS, [source_id, list(digests)])
+        for digest, *span in rows:
+            found[digest] = (*found.get(digest, ()), LinkSpan._make(span))
+    return found
+
+
+def holder_at(spans: Sequence[LinkSpan], moment: datetime) -> LinkSpan | None:
+    """Return the link that held the account when an act happened, ended since or not."""
+    for span in reversed(spans):
+        if span.holds_at(moment):
+            return span
+    return None
