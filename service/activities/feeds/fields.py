@@ -46,6 +46,12 @@ def period(started: str, ended: str, zone: tzinfo) -> tuple[datetime, datetime]:
     return start, end
 
 
+def day(text: str) -> str:
+    """Read a calendar day, `2019-05-21`."""
+    moment(f"{text} 00:00", UTC)
+    return text
+
+
 def amount(text: str, what: str, highest: int) -> Fraction:
     """Read a quantity exactly; `highest` is where it stops being a measurement."""
     if text.lower() in MISSING:

@@ -28,8 +28,10 @@ class HourClock:
 
     Each row is the hour after the row before. A row that says otherwise is not believed: a wrong
     one among right ones keeps its place and is dropped. When the row after it continues what it
-    said, rows are missing, and the clock moves on to the next hour that fits. A file that begins
-    elsewhere loses its first row and is dated from the first fitting hour after the set's start.
+    said, rows are missing, and the clock moves on to the next hour that fits: the right one after
+    a hole of less than a week, the right one again from the next month after a longer hole. A file
+    that begins elsewhere loses its first row and is dated from the first hour that fits after the
+    published set's start.
     """
 
     def __init__(self) -> None:

@@ -37,7 +37,6 @@ HEAVIEST_LOAD_LB = 80_000
 HEAVIEST_MONTH_TONS = 100_000
 """For one district; a plausibility bound, some thirty times New York's largest."""
 
-DATE = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])")
 MONTH = re.compile(r"([0-9]{4}) / (0[1-9]|1[0-2])")
 
 
@@ -83,13 +82,11 @@ def _refuse_repeated(loads: list[WeighedLoad], seen: dict[str, list[WeighedLoad]
 
 def _truck_load(row: Row) -> list[WeighedLoad]:
     ticket, day, material, pounds = row
-    if DATE.fullmatch(day) is None:
-        raise UnusableRowError("time-broken")
     mass_g = math.floor(fields.amount(pounds, "weight", HEAVIEST_LOAD_LB) * POUND_G)
     if mass_g == 0:
         raise UnusableRowError("weight-zero")
     record = fields.identifier(ticket, "record")
-    return [WeighedLoad(record, day, fields.identifier(material, "material"), mass_g)]
+    return [WeighedLoad(record, fields.day(day), fields.identifier(material, "material"), mass_g)]
 
 
 def _month(row: Row) -> list[WeighedLoad]:
