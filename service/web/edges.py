@@ -5,7 +5,9 @@ import secrets
 
 from flask import Flask, Response, current_app, g, request
 
-from service.web import access, health
+from service.errors import Unauthenticated
+from service.web import access, health, rate_limits
+from service.web.context import RUNTIME
 
 REQUEST_ID_BYTES = 12
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -23,14 +25,21 @@ CLOSED_POLICY = "default-src 'none'; frame-ancestors 'none'"
 def register_edges(app: Flask) -> None:
     """Put the way in and the way out around every view of an application."""
     app.extensions[health.METRICS] = health.RequestCounts()
+    app.extensions[rate_limits.RATE_LIMITS] = rate_limits.RateLimits(app.extensions[RUNTIME])
     access.guard(app)
-    app.before_request(_name_request)
-    app.before_request(access.admit)
+    app.before_request(_enter)
     app.after_request(_dress)
 
 
-def _name_request() -> None:
+def _enter() -> None:
+    """Name the request, know its caller, count it."""
     g.request_id = secrets.token_hex(REQUEST_ID_BYTES)
+    try:
+        access.admit()
+    except Unauthenticated:
+        rate_limits.limit_stranger()
+        raise
+    rate_limits.limit_request()
 
 
 def _dress(response: Response) -> Response:
@@ -42,6 +51,7 @@ def _dress(response: Response) -> Response:
     headers.setdefault("Cache-Control", "no-store")
     for name in ECHOED:
         _echo(name, response)
+    rate_limits.write_headers(response)
     _count(response)
     return response
 

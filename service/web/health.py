@@ -9,6 +9,7 @@ from service.errors import Unavailable
 from service.web.access import requires
 from service.web.blueprint import Blueprint
 from service.web.context import runtime
+from service.web.rate_limits import rate_policy
 
 blueprint = Blueprint("health", __name__, description="For the operator's eyes")
 
@@ -53,6 +54,7 @@ def _refuse_lossy_settings(connection: "psycopg.Connection[tuple[str, ...]]") ->
 
 @blueprint.get("/livez")
 @requires("anyone")
+@rate_policy("none")
 @blueprint.response(200, content_type="text/plain", description="Alive")
 def live() -> Response:
     """Say that this process answers; touches nothing."""
@@ -61,6 +63,7 @@ def live() -> Response:
 
 @blueprint.get("/readyz")
 @requires("anyone")
+@rate_policy("none")
 @blueprint.response(200, content_type="text/plain", description="Ready")
 @blueprint.refusals(503, "not-ready", "server-unsafe")
 def ready() -> Response:
@@ -77,6 +80,7 @@ def ready() -> Response:
 
 @blueprint.get("/metrics")
 @requires("anyone")
+@rate_policy("none")
 @blueprint.response(200, content_type="text/plain", description="Prometheus text format")
 def metrics() -> Response:
     """Return this worker's counters; each worker process counts for itself."""

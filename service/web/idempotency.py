@@ -1,0 +1,150 @@
+"""`Idempotency-Key`: a request that is sent again gets its first answer and has no second effect.
+
+The key, a digest of the request and the answer are written in the same transaction as the effect.
+A request that is refused leaves nothing, so that sending it again tries again.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from flask import Response, request
+from sqlalchemy import delete, func, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from service import clock
+from service.web.access import current_caller
+from service.web.models import IdempotencyKey
+from service.web.refusals import (
+    IdempotencyKeyMalformed,
+    IdempotencyKeyReused,
+    RequestInProgress,
+)
+
+HEADER = "Idempotency-Key"
+KEPT_FOR = timedelta(days=30)
+
+Answer = tuple[int, Mapping[str, Any]]
+
+_BARE = re.compile(r"[A-Za-z0-9_.:+/=-]{16,255}")
+_QUOTED = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]{16,255})"')
+
+
+def answer_once(session: Session, effect: Callable[[], Answer]) -> Response:
+    """Carry out the present request, or give the first answer if it was carried out before.
+
+    Args:
+        session: the request's transaction; the answer is stored in it.
+        effect: does the work in the same transaction; returns a 2xx status and a JSON body.
+
+    Raises:
+        IdempotencyKeyMalformed: the key is not 16 to 255 safe characters, bare or quoted.
+        IdempotencyKeyReused: the key came before with another path or body.
+        RequestInProgress: the same key is being worked on at this moment.
+    """
+    key = requested_key()
+    if key is None:
+        return _response(*_dumped(effect()))
+    _lock(session, key)
+    first = _first_answer(session, key)
+    if first is not None:
+        return _replayed(first)
+    status, body = _dumped(effect())
+    _keep(session, key, status, body)
+    return _response(status, body)
+
+
+def requested_key() -> str | None:
+    """Return the request's key, or None when it has none."""
+    header = request.headers.get(HEADER)
+    if header is None:
+        return None
+    quoted = _QUOTED.fullmatch(header.strip())
+    if quoted:
+        return quoted[1]
+    if _BARE.fullmatch(header.strip()):
+        return header.strip()
+    raise IdempotencyKeyMalformed(
+        "Please send 16 to 255 letters, digits or -_.:+/= as the Idempotency-Key, such as a UUID."
+    )
+
+
+def forget_old_answers(session: Session) -> int:
+    """Delete answers older than thirty days and return how many there were."""
+    old = IdempotencyKey.recorded_at < clock.now() - KEPT_FOR
+    forgotten = session.scalars(
+        delete(IdempotencyKey).where(old).returning(IdempotencyKey.principal_id)
+    )
+    return len(forgotten.all())
+
+
+def _lock(session: Session, key: str) -> None:
+    """Let one request work under a key; a second one is told at once, and does not queue up."""
+    name = f"{current_caller().id} {_operation()} {key}"
+    mine = session.scalar(
+        select(func.pg_try_advisory_xact_lock(func.hashtextextended(name, text("0"))))
+    )
+    if not mine:
+        raise _in_progress()
+
+
+def _in_progress() -> RequestInProgress:
+    return RequestInProgress(
+        "The first of these requests has not ended yet. Please ask again shortly.", retry_after_s=1
+    )
+
+
+def _first_answer(session: Session, key: str) -> IdempotencyKey | None:
+    return session.get(IdempotencyKey, (current_caller().id, _operation(), key))
+
+
+def _replayed(first: IdempotencyKey) -> Response:
+    if first.fingerprint != _fingerprint():
+        raise IdempotencyKeyReused(
+            "This Idempotency-Key belongs to another request. Please choose a new key."
+        )
+    response = _response(first.status, first.body)
+    response.headers["Idempotent-Replayed"] = "true"
+    return response
+
+
+def _keep(session: Session, key: str, status: int, body: str) -> None:
+    kept = session.scalar(
+        insert(IdempotencyKey)
+        .values(
+            principal_id=current_caller().id,
+            operation=_operation(),
+            key=key,
+            fingerprint=_fingerprint(),
+            status=status,
+            body=body,
+        )
+        .on_conflict_do_nothing()
+        .returning(IdempotencyKey.key)
+    )
+    if kept is None:
+        # Advisory locks are one server's; where several coordinate, the primary key decides.
+        raise _in_progress()
+
+
+def _operation() -> str:
+    return f"{request.method} {request.url_rule}"
+
+
+def _fingerprint() -> bytes:
+    body = request.get_json() if request.mimetype == "application/json" else None
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(f"{request.path}\n{canonical}".encode()).digest()
+
+
+def _dumped(answer: Answer) -> tuple[int, str]:
+    status, body = answer
+    return status, json.dumps(body, ensure_ascii=False)
+
+
+def _response(status: int, body: str) -> Response:
+    return Response(body, status=status, mimetype="application/json")
