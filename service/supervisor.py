@@ -194,7 +194,7 @@ def server_command(settings: Settings) -> list[str]:
         *("--respawn-failed-workers", "--respawn-interval", "1"),
         *("--workers-kill-timeout", f"{GRACEFUL_STOP_S - 3:.0f}"),
         *("--http1-header-read-timeout", str(HEADER_TIMEOUT_MS)),
-        *("--no-access-log", "--log-level", "warning"),
+        *("--no-access-log", "--log-level", "error"),
         "wsgi:app",
     ]
 

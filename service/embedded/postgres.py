@@ -53,6 +53,15 @@ def connection_url(sockets: Path, role: str, database: str) -> str:
     return f"postgresql://{quote(role, safe='')}@/{quote(database, safe='')}?{place}"
 
 
+def _marked_pid(mark: Path) -> int | None:
+    """Return the process number in a server's mark; the process may be gone."""
+    try:
+        first = mark.read_text().partition("\n")[0].strip()
+    except FileNotFoundError:
+        return None
+    return int(first) if first.isdigit() else None
+
+
 @dataclass(frozen=True)
 class Postgres:
     """One cluster under one CARBON_HOME."""
@@ -65,6 +74,12 @@ class Postgres:
     @property
     def _log(self) -> Path:
         return self.home.logs / "postgres.log"
+
+    @property
+    def _marks(self) -> tuple[Path, Path]:
+        """The files in which a running server has written its process number."""
+        socket_mark = self.home.sockets / f".s.PGSQL.{PORT}.lock"
+        return self.home.postgres_data / "postmaster.pid", socket_mark
 
     def start(self) -> None:
         """Make the cluster if there is none, start it if it is down, and wait until it answers.
@@ -88,20 +103,11 @@ class Postgres:
 
     def is_running(self) -> bool:
         """Whether a postmaster lives in our data folder."""
-        pid = self.postmaster_pid()
+        pid = _marked_pid(self._marks[0])
         if pid is None or not is_alive(pid):
             return False
         words = command_line(pid)
         return words is None or str(self.home.postgres_data) in words
-
-    def postmaster_pid(self) -> int | None:
-        """Return the number in `postmaster.pid`; the process may be gone."""
-        try:
-            text = (self.home.postgres_data / "postmaster.pid").read_text()
-        except FileNotFoundError:
-            return None
-        first = text.partition("\n")[0].strip()
-        return int(first) if first.isdigit() else None
 
     def _create_cluster(self) -> None:
         """Make the cluster beside its place and move it there, so that half a one never counts."""
@@ -166,7 +172,7 @@ class Postgres:
     def _start_server(self) -> None:
         deadline = time.monotonic() + LEFTOVER_WAIT_S
         self._turn_log()
-        self._forget_a_stranger()
+        self._forget_the_killed()
         while complaint := self._try_to_start():
             if "still in use" not in complaint or time.monotonic() > deadline:
                 raise EngineError(f"PostgreSQL did not start; the end of its log:\n{complaint}")
@@ -176,14 +182,18 @@ class Postgres:
         if self._log.exists() and self._log.stat().st_size > LOG_LIMIT_BYTES:
             self._log.replace(self._log.with_suffix(".log.1"))
 
-    def _forget_a_stranger(self) -> None:
-        """Remove the mark of a killed server whose number another program has been given since.
+    def _forget_the_killed(self) -> None:
+        """Remove the marks of a killed server whose number says something else by now.
 
-        PostgreSQL itself sees when the number is free, but takes any living process for a server.
+        PostgreSQL sees by itself when the number is free, but takes any living process, and even
+        an ended one that nobody has reaped, for a server. What its own backends may still hold,
+        it sees by the shared memory, whatever we remove here.
         """
-        pid = self.postmaster_pid()
-        if pid is not None and "postgres" not in (command_line(pid) or "postgres"):
-            (self.home.postgres_data / "postmaster.pid").unlink()
+        for mark in self._marks:
+            pid = _marked_pid(mark)
+            words = None if pid is None else command_line(pid)
+            if words is not None and "postgres" not in words:
+                mark.unlink()
 
     def _try_to_start(self) -> str:
         """Start the server and wait until it is ready or has ended; return its last words."""
