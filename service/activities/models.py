@@ -103,12 +103,15 @@ class QuantificationBasis(Base):
 
 
 class ActivityBatch(Base):
-    """One feed of a source and what became of its lines, also of those that were not stored."""
+    """A part of one feed and what became of its lines, also of those that were not stored."""
 
     __tablename__ = "activity_batch"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    source_id: Mapped[UUID]
+    part: Mapped[int] = mapped_column(
+        SmallInteger, primary_key=True, comment="each part is a transaction of its own"
+    )
+    source_id: Mapped[UUID | None]
     received: Mapped[int]
     verdicts: Mapped[dict[str, int]] = mapped_column(JSON, comment="verdict or code to lines")
     reduction_g: Mapped[Grams]
