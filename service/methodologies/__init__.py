@@ -22,6 +22,7 @@ from service.methodologies.errors import (
     RegionUnknown,
 )
 from service.methodologies.factors import EnteredFactor
+from service.methodologies.impact import BehaviorImpact, ImpactReport, impact_of
 from service.methodologies.library import Binding, Library
 from service.methodologies.methodology import (
     ActivityData,
@@ -33,18 +34,21 @@ from service.methodologies.methodology import (
 )
 from service.methodologies.reasons import REASONS, Reason
 from service.methodologies.regions import Region, region_named, region_of, regions
+from service.methodologies.views import factor_views, methodology_view, methodology_views
 
 __all__ = [
     "REASONS",
     "ActivityData",
     "Basis",
     "BasisUnreadable",
+    "BehaviorImpact",
     "BehaviorUnknown",
     "Binding",
     "Cap",
     "EnteredFactor",
     "FactorEntryInvalid",
     "FactorRef",
+    "ImpactReport",
     "Library",
     "Methodology",
     "MethodologyNotFound",
@@ -54,6 +58,10 @@ __all__ = [
     "Region",
     "RegionUnknown",
     "exclusion_for",
+    "factor_views",
+    "impact_of",
+    "methodology_view",
+    "methodology_views",
     "recompute",
     "region_named",
     "region_of",

@@ -152,6 +152,7 @@ EV_DRIVE_V1 = Methodology(
         FactorNeed("diesel_l_per_km", "diesel_car_fuel_use", "place-or-nation", optional=True),
         FactorNeed("kwh_per_km", "ev_energy_use", "place-or-nation", optional=True),
     ),
+    needs_one_of=("petrol_l_per_km", "diesel_l_per_km"),
     evidence="self_recorded",
     caps=TWELVE_A_DAY,
 )

@@ -144,7 +144,7 @@ class Library:
                 found[need] = version
             elif not need.optional:
                 return Resolution(methodology, {}, self._gap(methodology, need, region, day))
-        return Resolution(methodology, found, None)
+        return Resolution(methodology, found, _none_of_several(methodology, found))
 
     def _bind(self, behavior: str, region_code: str, day: date) -> Binding:
         region = region_of(region_code)
@@ -251,6 +251,17 @@ def _not_in_force(methodology: Methodology, day: date) -> Reason:
         "methodology-not-in-force",
         {"behavior": methodology.behavior, "day": day.isoformat()},
     )
+
+
+def _none_of_several(
+    methodology: Methodology, found: Mapping[FactorNeed, FactorVersion]
+) -> Reason | None:
+    """Refuse a methodology that has no value for any of the roles of which it needs one."""
+    wanted = [need for need in methodology.needs if need.role in methodology.needs_one_of]
+    if not wanted or any(need in found for need in wanted):
+        return None
+    parameters = ", ".join(need.key for need in wanted)
+    return Reason("parameter-missing", {"methodology": methodology.name, "parameter": parameters})
 
 
 def _weak(methodology: Methodology) -> Reason:

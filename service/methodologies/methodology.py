@@ -81,7 +81,9 @@ class Methodology:
     Attributes:
         quantifier: given the factors, returns the function from activity data to grams.
         checker: given the factors, returns the function that says why data gives nothing.
-        certifies: False for what is recorded with zero grams; `weakness` then says why, in English and Chinese.
+        needs_one_of: optional roles of which at least one must have a value.
+        certifies: False for what is recorded with zero grams; `weakness` then says why, in English
+            and in Chinese.
         evidence: `signed` needs the operator's own record; `self_recorded` accepts the citizen's,
             certified by batch only.
         is_trip: takes part in the check that no two trips of a citizen overlap.
@@ -102,6 +104,7 @@ class Methodology:
     data_type: type[ActivityData]
     quantifier: Callable[[Factors], Quantify]
     needs: tuple[FactorNeed, ...] = ()
+    needs_one_of: tuple[str, ...] = ()
     checker: Callable[[Factors], Check] = no_check
     certifies: bool = True
     weakness: tuple[str, str] | None = None
