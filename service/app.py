@@ -7,7 +7,7 @@ from service.runtime import Runtime
 from service.web import health, openapi
 from service.web.blueprint import Blueprint
 from service.web.context import ACCESS_TOKENS, RUNTIME
-from service.web.edges import register_edges
+from service.web.edges import Edge
 from service.web.json_bodies import BODY_MAX_BYTES, JsonRequest
 from service.web.problems import register_problems
 
@@ -35,7 +35,7 @@ def create_app(runtime: Runtime) -> Flask:
     app.extensions[RUNTIME] = runtime
     app.extensions[ACCESS_TOKENS] = AccessTokens(runtime.keys, runtime.settings.issuer)
     register_problems(app)
-    register_edges(app)
+    Edge(app, runtime)
     api = openapi.describe(app)
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)

@@ -9,24 +9,24 @@ partners' feeds, remember a live session for up to 60 s.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 from uuid import UUID
 
-from flask import Flask, current_app, g, request
+from flask import request
 
 from service import clock
 from service.access_tokens import AccessTokens, Caller
 from service.errors import Forbidden, Unauthenticated
-from service.web.context import ACCESS_TOKENS
 
 View = TypeVar("View", bound=Callable[..., Any])
 CallerKind = Literal["anyone", "citizen", "partner", "staff"]
 
 SESSION_CHECK = "session_check"
 """`app.extensions` key of the callable `(session_id: UUID) -> bool` that identity registers."""
+CALLER = "carbon.caller"
 DECLARATION = "_carbon_access"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SESSION_REMEMBERED_S = 60
@@ -97,38 +97,66 @@ def declared(view: Callable[..., Any]) -> tuple[Rule, ...]:
 
 def current_caller() -> Caller:
     """Return who sends this request; only for routes that need a token."""
-    caller: Caller = g.caller
+    caller: Caller = request.environ[CALLER]
     return caller
 
 
-def admit() -> None:
-    """Let the request's caller pass to its view, or refuse; runs before every view.
-
-    Raises:
-        RouteUndeclared: the route does not say who may call it.
-        TokenMissing, TokenInvalid, TokenExpired, SessionEnded: the caller is not known.
-        RoleMissing: the caller is known and may not do this.
-    """
-    g.caller = None
-    if request.endpoint is None:
-        return  # no route: the answer is 404 or 405, for everybody
-    rules = declared(current_app.view_functions[request.endpoint])
-    if not rules:
-        raise RouteUndeclared("Nobody has said yet who may call this address.")
-    if any(rule.kind == "anyone" for rule in rules):
-        return
-    g.caller = caller = _verified_caller()
-    if not any(rule.admits(caller) for rule in rules):
-        raise RoleMissing("Your account may not do this. It is open to others.")
-    _refuse_ended_session(caller)
+def caller_if_any(environ: Mapping[str, Any]) -> Caller | None:
+    """Return who sends a request, or None on a route that is open to anyone."""
+    return environ.get(CALLER)
 
 
-def _verified_caller() -> Caller:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Lets callers through to views, or refuses them, before any view runs."""
+
+    tokens: AccessTokens
+    sessions: "Sessions"
+    extensions: Mapping[str, Any]
+    """Of the application; identity puts its session check there."""
+
+    def admit(self, rules: tuple[Rule, ...], environ: dict[str, Any]) -> Caller | None:
+        """Return the caller that a view admits; None when the view is open to anyone.
+
+        Args:
+            rules: what the view declares.
+            environ: the request's; the caller is written into it.
+
+        Raises:
+            RouteUndeclared: the route does not say who may call it.
+            TokenMissing, TokenInvalid, TokenExpired, SessionEnded: the caller is not known.
+            RoleMissing: the caller is known and may not do this.
+        """
+        if not rules:
+            raise RouteUndeclared("Nobody has said yet who may call this address.")
+        if is_public(rules):
+            return None
+        caller = self.tokens.verify(_bearer_token(environ))
+        if not any(rule.admits(caller) for rule in rules):
+            raise RoleMissing("Your account may not do this. It is open to others.")
+        self._refuse_ended_session(caller, environ["REQUEST_METHOD"])
+        environ[CALLER] = caller
+        return caller
+
+    def _refuse_ended_session(self, caller: Caller, method: str) -> None:
+        ask = self.extensions.get(SESSION_CHECK)
+        if ask is None or caller.session_id is None:
+            return
+        afresh = caller.kind != "partner" and method not in SAFE_METHODS
+        if not self.sessions.is_live(caller.session_id, ask, afresh=afresh):
+            raise SessionEnded("This sign-in has been ended. Please sign in again.")
+
+
+def is_public(rules: tuple[Rule, ...]) -> bool:
+    """Say whether a view is open to callers without a token."""
+    return any(rule.kind == "anyone" for rule in rules)
+
+
+def _bearer_token(environ: Mapping[str, Any]) -> str:
+    scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise TokenMissing("Please sign in first, and send the access token with the request.")
-    tokens: AccessTokens = current_app.extensions[ACCESS_TOKENS]
-    return tokens.verify(token.strip())
+    return str(token).strip()
 
 
 class Sessions:
@@ -160,18 +188,3 @@ class Sessions:
             with self._forgetting:
                 self._alive_until = {}
         self._alive_until[session_id] = until_s
-
-
-def _refuse_ended_session(caller: Caller) -> None:
-    ask = current_app.extensions.get(SESSION_CHECK)
-    if ask is None or caller.session_id is None:
-        return
-    sessions: Sessions = current_app.extensions["sessions"]
-    afresh = caller.kind != "partner" and request.method not in SAFE_METHODS
-    if not sessions.is_live(caller.session_id, ask, afresh=afresh):
-        raise SessionEnded("This sign-in has been ended. Please sign in again.")
-
-
-def guard(app: Flask) -> None:
-    """Give an application the memory that `admit` needs."""
-    app.extensions["sessions"] = Sessions()

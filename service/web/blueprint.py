@@ -10,7 +10,7 @@ from webargs.core import missing
 from webargs.flaskparser import FlaskParser
 
 from service.web import validation
-from service.web.access import Rule
+from service.web.access import Rule, is_public
 from service.web.problems import MEDIA_TYPE
 from service.web.refusals import DuplicateKey, ParameterFault
 
@@ -133,11 +133,11 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
 def _document_access(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Say in the OpenAPI document who may call an operation and how it refuses."""
     rules: tuple[Rule, ...] = doc_info.get("access", ())
-    doc["security"] = [] if _is_public(rules) else [{"accessToken": _scopes(rules)}]
+    doc["security"] = [] if is_public(rules) else [{"accessToken": _scopes(rules)}]
     doc["x-callers"] = [_caller_words(rule) for rule in rules]
     responses = doc.setdefault("responses", {})
     responses.setdefault("default", problem("Any refusal, as a problem document"))
-    if not _is_public(rules):
+    if not is_public(rules):
         responses.setdefault("401", problem("token-missing, token-invalid, token-expired"))
         responses.setdefault("403", problem("role-missing"))
     return doc
@@ -146,10 +146,6 @@ def _document_access(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) ->
 def problem(description: str) -> dict[str, Any]:
     """Return the OpenAPI response object of a problem."""
     return {"description": description, "content": {MEDIA_TYPE: {"schema": PROBLEM_SCHEMA}}}
-
-
-def _is_public(rules: tuple[Rule, ...]) -> bool:
-    return any(rule.kind == "anyone" for rule in rules)
 
 
 def _scopes(rules: tuple[Rule, ...]) -> list[str]:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from flask import g, request
+from flask import request
 from marshmallow import Schema, fields, validate
 
+from service.web.access import caller_if_any
 from service.web.context import runtime
 from service.web.refusals import CursorInvalid
 
@@ -117,7 +118,7 @@ def _invalid() -> CursorInvalid:
 
 def _mac(text: bytes, filters: Mapping[str, Any]) -> bytes:
     """Bind a position to its list: another address, caller or filter gives another digest."""
-    caller = g.get("caller")
+    caller = caller_if_any(request.environ)
     bound_to = [request.path, str(caller.id) if caller else "", sorted(filters.items())]
     message = json.dumps(bound_to, default=str).encode() + b"\n" + text
     return hmac.digest(runtime().keys.cursor_key, message, hashlib.sha256)[:MAC_BYTES]

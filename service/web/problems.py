@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import sqlalchemy.exc
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
@@ -27,6 +27,7 @@ from service.web.refusals import FieldFault
 
 log = structlog.get_logger()
 
+REQUEST_ID = "carbon.request_id"
 MEDIA_TYPE = "application/problem+json"
 
 STATUS_OF_KIND: Mapping[type[DomainError], int] = {
@@ -98,7 +99,7 @@ def problem_document(error: DomainError, language: Language) -> dict[str, Any]:
         "instance": request.path,
         "code": error.code,
         "retryable": status in RETRY_AFTER_S or "retry_after_s" in members,
-        "request_id": g.get("request_id", ""),
+        "request_id": request.environ.get(REQUEST_ID, ""),
     }
     faults = error.members.get("errors")
     if faults is not None:
@@ -210,5 +211,5 @@ def _write_down(error: Exception, event: str) -> None:
         where=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-12:]],
         method=request.method,
         route=str(request.url_rule),
-        request_id=g.get("request_id", ""),
+        request_id=request.environ.get(REQUEST_ID, ""),
     )

@@ -17,7 +17,6 @@ from typing import Any, Literal, TypeVar
 
 import redis
 import structlog
-from flask import Response, current_app, g, request
 from limits.storage import RedisStorage
 from redis.exceptions import RedisError
 
@@ -33,7 +32,7 @@ WINDOW_S = 60
 FEED_PER_MINUTE = 600_000
 AWAY_S = 5
 """For how long Valkey is not asked again after it did not answer."""
-RATE_LIMITS = "rate_limits"
+STANDING = "carbon.rate_standing"
 _POLICY = "_carbon_rate_policy"
 
 
@@ -121,41 +120,19 @@ class RateLimits:
             return None
 
 
-def limit_request() -> None:
-    """Count this request against its caller's policy; runs after the caller is known.
+def policy_of(view: Callable[..., Any]) -> PolicyName:
+    """Return the policy that a view has chosen."""
+    policy: PolicyName = getattr(view, _POLICY, "caller")
+    return policy
+
+
+def settle(standing: Standing, environ: dict[str, Any]) -> None:
+    """Note where a caller stands, for the headers, and refuse what is too much.
 
     Raises:
         QuotaExceeded: the caller has to wait for the next minute.
     """
-    if request.endpoint is None:
-        return
-    policy: PolicyName = getattr(current_app.view_functions[request.endpoint], _POLICY, "caller")
-    if policy == "none":
-        return
-    limits: RateLimits = current_app.extensions[RATE_LIMITS]
-    if g.caller is None:
-        _settle(limits.of_address(request.remote_addr or ""))
-    else:
-        _settle(limits.of_caller(g.caller.id.hex, policy))
-
-
-def limit_stranger() -> None:
-    """Count a request whose token was refused against its address."""
-    limits: RateLimits = current_app.extensions[RATE_LIMITS]
-    _settle(limits.of_address(request.remote_addr or ""))
-
-
-def write_headers(response: Response) -> None:
-    """Say the policy and the standing (draft-ietf-httpapi-ratelimit-headers)."""
-    standing: Standing | None = g.get("rate_standing")
-    if standing is not None:
-        headers = response.headers
-        headers["RateLimit-Policy"] = f'"{standing.policy}";q={standing.quota};w={WINDOW_S}'
-        headers["RateLimit"] = f'"{standing.policy}";r={standing.remaining};t={standing.reset_s}'
-
-
-def _settle(standing: Standing) -> None:
-    g.rate_standing = standing
+    environ[STANDING] = standing
     if standing.exceeded:
         raise QuotaExceeded(
             "Please wait {retry_after_s} seconds; {quota} requests a minute are possible.",
@@ -163,6 +140,14 @@ def _settle(standing: Standing) -> None:
             quota=standing.quota,
             violated_policies=[standing.policy],
         )
+
+
+def headers_of(standing: Standing) -> list[tuple[str, str]]:
+    """Say the policy and the standing (draft-ietf-httpapi-ratelimit-headers)."""
+    return [
+        ("RateLimit-Policy", f'"{standing.policy}";q={standing.quota};w={WINDOW_S}'),
+        ("RateLimit", f'"{standing.policy}";r={standing.remaining};t={standing.reset_s}'),
+    ]
 
 
 def _standing(policy: str, quota: int, share: int, count: int, now_s: float) -> Standing:
