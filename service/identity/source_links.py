@@ -5,7 +5,7 @@ far back as nobody else's link did. An account is known here only by a keyed dig
 """
 
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -22,13 +22,14 @@ class LinkSpan(NamedTuple):
     """The time during which an account was one citizen's."""
 
     citizen_id: UUID
-    link_id: UUID
     linked_at: datetime
     ended_at: datetime | None
-    covers_from: datetime | None
-    """Acts before this moment were under another link of the account; None: under nobody's."""
     frozen: bool
     simulated: bool
+    link_id: UUID
+    covers_from: datetime | None
+    """Acts before this moment were under another link of the account; None: under nobody's.
+    It also remembers holders who have left and of whom nothing else is known."""
 
     def holds_at(self, moment: datetime) -> bool:
         """Say whether an act at this moment belongs to this link, however late it is reported."""
@@ -55,13 +56,16 @@ def masked_account(account_ref: str) -> str:
 
 
 _HOLDERS = """
-SELECT account_digest, citizen_id, id, linked_at, ended_at, covers_from,
-       holder_state = 'frozen', simulated
-FROM source_link
-WHERE source_id = %s AND account_digest = ANY(%s)
-  AND linked_at IS NOT NULL AND holder_state <> 'erased'
+SELECT account_digest, citizen_id, linked_at, ended_at, holder_state = 'frozen', simulated,
+       id, covers_from
+FROM unnest(%b::bytea[]) AS asked CROSS JOIN LATERAL (
+    SELECT * FROM source_link
+    WHERE source_id = %b AND account_digest = asked
+      AND linked_at IS NOT NULL AND holder_state <> 'erased'
+    OFFSET 0) AS link
 ORDER BY linked_at
 """
+# OFFSET 0 keeps the planner from reading the whole table when it takes 2,500 accounts for many.
 
 
 def holders_of(
@@ -74,9 +78,10 @@ def holders_of(
     """
     found: dict[bytes, tuple[LinkSpan, ...]] = {}
     with connection.cursor(binary=True) as cursor:
-        rows: Iterable[tuple[Any, ...]] = cursor.execute(_HOLDERS, [source_id, list(digests)])
-        for digest, *span in rows:
-            found[digest] = (*found.get(digest, ()), LinkSpan._make(span))
+        for row in cursor.execute(_HOLDERS, [list(digests), source_id]).fetchall():
+            digest, span = row[0], LinkSpan._make(row[1:])
+            earlier = found.get(digest)
+            found[digest] = (span,) if earlier is None else (*earlier, span)
     return found
 
 
