@@ -79,7 +79,7 @@ def identifier(text: str, what: str) -> str:
     """Read a name or number as text, so that leading zeros stay."""
     if text.lower() in MISSING:
         raise UnusableRowError(f"{what}-missing")
-    if len(text) > IDENTIFIER_LENGTH_MAX:
+    if len(text) > IDENTIFIER_LENGTH_MAX or not text.isprintable():
         raise UnusableRowError(f"{what}-broken")
     return text
 

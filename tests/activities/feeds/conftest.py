@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from service.activities.feeds import FORMATS, ActivityLine, ReadCounts
+from service.activities.lines import Line, read_line
 
 Write = Callable[..., Path]
 Read = Callable[..., tuple[list[ActivityLine], ReadCounts]]
@@ -25,13 +27,14 @@ def a_file(tmp_path: Path) -> Write:
 
 @pytest.fixture
 def read() -> Read:
-    """Read files to the end; no test may leave a row unexplained."""
+    """Read files to the end; no test may leave a row unexplained, or a line the intake refuses."""
 
     def read(name: str, *paths: Path) -> tuple[list[ActivityLine], ReadCounts]:
         counts = ReadCounts()
         lines = list(FORMATS[name].read(paths, counts))
         counts.check()
         assert counts.lines == len(lines)
+        assert all(isinstance(read_line(msgspec.json.encode(line)), Line) for line in lines)
         return lines, counts
 
     return read

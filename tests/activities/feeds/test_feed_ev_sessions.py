@@ -62,6 +62,7 @@ class TestAChargingSession:
             (session(ended="0014-03-02 08:15:00"), "duration-zero"),
             (session(record=""), "record-missing"),
             (session(record="r" * 101), "record-broken"),
+            (session(record="r\t7"), "record-broken"),
             (session(user="NULL"), "account-missing"),
         ],
     )

@@ -116,6 +116,14 @@ class TestTheHoursOfAHome:
         assert days[-1] == date(2016, 9, 9)
         assert counts.dropped == {"generation-zero": 1, "hour-out-of-order": 1}
 
+    def test_may_have_a_hole_before_midnight(self, output: Days) -> None:
+        rows = list(hours_from(date(2016, 8, 1), days=3))
+
+        lines, counts = output(FIRST, *rows[:20], *rows[23:])
+
+        assert [day_of(line.started_at).day for line in lines] == [1, 2, 3]
+        assert counts.used == 20 + 24 + 24
+
     def test_after_a_hole_of_weeks_are_dated_right_again_from_the_next_month(
         self, output: Days
     ) -> None:
