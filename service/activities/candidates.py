@@ -25,7 +25,7 @@ TRIP_DURATION_MAX_S = DAY_S
 """The longest trip: the check for overlaps looks back this far and no further."""
 ACT_DURATION_MAX_S = 366 * DAY_S
 
-REACH_S = range(0, 32_503_680_000)
+REACH_S = range(32_503_680_000)
 """Moments that can be worked with: from 1970 to the year 3000."""
 
 SIGNED = "signed"
