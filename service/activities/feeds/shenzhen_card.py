@@ -1,6 +1,6 @@
 """Card taps of metro and bus as Shenzhen publishes them: entries and exits become rides.
 
-Local times are Asia/Shanghai. The taps of all cards are held in memory (about 200 bytes each),
+Local times are Asia/Shanghai. The taps of all cards are held in memory (about 300 bytes each),
 because the file is in no order and a ride is made of two rows.
 """
 
