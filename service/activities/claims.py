@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 
 from service.activities.candidates import Candidate
+from service.bulk import array_of
 from service.keys import KeyRing
 from service.methodologies.reasons import Reason
 
@@ -58,8 +59,8 @@ class Claims:
             CLAIM,
             (
                 list(first),
-                [candidate.citizen_id for candidate in first.values()],
-                [candidate.activity_id for candidate in first.values()],
+                array_of(candidate.citizen_id for candidate in first.values()),
+                array_of(candidate.activity_id for candidate in first.values()),
             ),
         )
         return cls(wanted, {bytes(row[0]): first[bytes(row[0])].activity_id for row in rows})

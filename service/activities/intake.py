@@ -27,7 +27,7 @@ from service.activities.neighbours import (
 )
 from service.activities.recording import Decided, Recorder
 from service.activities.rulebook import Shelf
-from service.bulk import COPY_FROM
+from service.bulk import COPY_FROM, array_of
 from service.db import Database
 from service.identity.source_links import account_digest, holder_at, holders_of
 from service.keys import KeyRing
@@ -253,8 +253,8 @@ class _Part:
         rows = connection.execute(
             READ_KNOWN,
             (
-                [candidate.citizen_id for candidate in candidates],
-                [candidate.activity_id for candidate in candidates],
+                array_of(candidate.citizen_id for candidate in candidates),
+                array_of(candidate.activity_id for candidate in candidates),
             ),
         )
         known = {row[0]: Known(*row[1:]) for row in rows}

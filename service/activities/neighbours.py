@@ -20,6 +20,7 @@ from service.activities.candidates import (
     TRIP_DURATION_MAX_S,
     Candidate,
 )
+from service.bulk import array_of
 from service.methodologies.methodology import Cap
 from service.methodologies.reasons import Reason
 
@@ -100,7 +101,7 @@ class Neighbourhood:
         """Return the cap that leaves no room for one more act of the behavior, or None."""
         binding = candidate.binding
         for cap in binding.methodology.caps if binding else ():
-            if cap.limit is not None and self._count(candidate, cap) >= cap.limit:
+            if cap.limit is not None and len(self.acts) >= cap.limit <= self._count(candidate, cap):
                 code = "daily-cap-reached" if cap.period == "day" else "monthly-cap-reached"
                 return Reason(code, {"limit": str(cap.limit), "behavior": candidate.behavior})
         return None
@@ -133,9 +134,9 @@ def read_neighbours(
         rows = connection.execute(
             READ_NEIGHBOURS,
             (
-                list(spans),
-                [from_s for from_s, _ in spans.values()],
-                [to_s for _, to_s in spans.values()],
+                array_of(spans),
+                array_of(from_s for from_s, _ in spans.values()),
+                array_of(to_s for _, to_s in spans.values()),
             ),
         )
         for citizen_id, *act in rows:

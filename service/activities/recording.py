@@ -11,7 +11,7 @@ import psycopg
 
 from service.activities.candidates import Candidate, Source
 from service.activities.neighbours import Neighbour
-from service.bulk import Table, insert_rows
+from service.bulk import Row, Table, array_of, insert_rows
 from service.ledger.issuing import Issue, issue_lots
 from service.methodologies.reasons import Reason
 
@@ -109,9 +109,7 @@ class Recorder:
         rows += [self._activity(each, "refused", reason) for each, reason in decided.refused]
         insert_rows(self.connection, ACTIVITIES, sorted(rows, key=_by_citizen))
 
-    def _activity(
-        self, candidate: Candidate, verdict: str, reason: Reason | None
-    ) -> tuple[str | int | bool | None, ...]:
+    def _activity(self, candidate: Candidate, verdict: str, reason: Reason | None) -> Row:
         counted = verdict != "refused"
         return (
             candidate.citizen_id,
@@ -122,14 +120,14 @@ class Recorder:
             candidate.behavior,
             self.source.tier,
             candidate.binding.basis.digest[:32] if counted and candidate.binding else None,
-            candidate.terms.rules.version if candidate.terms else 0,
+            str(candidate.terms.rules.version) if candidate.terms else "0",
             f"\\x{candidate.evidence_digest}",
             verdict,
             reason.code if reason else None,
             _json_of(reason),
-            candidate.reduction_g if counted else 0,
-            candidate.points if counted else 0,
-            candidate.simulated,
+            str(candidate.reduction_g) if counted else "0",
+            str(candidate.points) if counted else "0",
+            "t" if candidate.simulated else "f",
         )
 
     def _write_details(self, decided: Decided) -> None:
@@ -143,7 +141,7 @@ class Recorder:
             self.connection, PENDING, [self._pending(candidate) for candidate, _ in pending]
         )
 
-    def _pending(self, candidate: Candidate) -> tuple[str | int | bool | None, ...]:
+    def _pending(self, candidate: Candidate) -> Row:
         assert candidate.terms is not None  # noqa: S101  without terms an act is refused
         assert candidate.binding is not None  # noqa: S101  and without a methodology as well
         return (
@@ -153,17 +151,15 @@ class Recorder:
             candidate.binding.methodology.code,
             candidate.day.isoformat(),
             due_on(self.source, candidate).isoformat(),
-            candidate.terms.expires_on.isoformat(),
-            candidate.reduction_g,
-            candidate.points,
+            candidate.terms.expires_on,
+            str(candidate.reduction_g),
+            str(candidate.points),
         )
 
     def _supersede(self, superseded: Iterable[tuple[Candidate, Neighbour]]) -> None:
         pairs = [(by.citizen_id, old.activity_id, by.activity_id) for by, old in superseded]
         if pairs:
-            self.connection.execute(
-                SUPERSEDE, tuple(list(column) for column in zip(*pairs, strict=True))
-            )
+            self.connection.execute(SUPERSEDE, tuple(map(array_of, zip(*pairs, strict=True))))
 
 
 def due_on(source: Source, candidate: Candidate) -> date:
@@ -186,7 +182,7 @@ def _issue(candidate: Candidate) -> Issue:
     )
 
 
-def _detail(candidate: Candidate, *, counted: bool) -> tuple[str | int | bool | None, ...]:
+def _detail(candidate: Candidate, *, counted: bool) -> Row:
     digest = candidate.account_digest
     return (
         candidate.citizen_id,
@@ -194,8 +190,8 @@ def _detail(candidate: Candidate, *, counted: bool) -> tuple[str | int | bool | 
         candidate.activity_id,
         candidate.ended_at.isoformat(),
         candidate.behavior,
-        counted,
-        candidate.is_trip,
+        "t" if counted else "f",
+        "t" if candidate.is_trip else "f",
         f"\\x{digest}" if digest else None,
         candidate.data_json,
     )

@@ -69,7 +69,8 @@ class DayTerms(NamedTuple):
 
     day: date
     rules: SchemeRules
-    expires_on: date
+    expires_on: str
+    """ISO 8601: the points' last day."""
     points: int
     per_g: int
     """`points / per_g`: points per gram as a ratio of whole numbers."""
@@ -95,7 +96,9 @@ class Rulebook:
                 return None
             rules = max(in_force, key=lambda each: (each.in_force_from, each.version))
             ratio = rules.ratio
-            found = DayTerms(day, rules, rules.expiry_of(day), ratio.numerator, ratio.denominator)
+            found = DayTerms(
+                day, rules, rules.expiry_of(day).isoformat(), ratio.numerator, ratio.denominator
+            )
             self._terms[day] = found
         return found
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import psycopg
 
+from service.bulk import array_of
+
 LOCK_ACCOUNTS = """
 INSERT INTO account (citizen_id)
 SELECT id FROM unnest(%s::uuid[]) AS citizen (id) ORDER BY id
@@ -22,4 +24,4 @@ def lock_accounts(connection: psycopg.Connection[Any], citizen_ids: Iterable[str
         connection: inside the caller's transaction.
         citizen_ids: as hexadecimal text; repeated ones are taken once.
     """
-    connection.execute(LOCK_ACCOUNTS, (sorted(set(citizen_ids)),))
+    connection.execute(LOCK_ACCOUNTS, (array_of(sorted(set(citizen_ids))),))

@@ -1,13 +1,11 @@
 """Certified grams become points: one transfer for each activity, one lot for each expiry date."""
 
-from collections import defaultdict
 from collections.abc import Sequence
-from datetime import date
 from typing import Any, NamedTuple
 
 import psycopg
 
-from service.bulk import Table, insert_rows
+from service.bulk import Table, array_of, insert_rows
 
 TRANSFERS = Table("transfer", "citizen_id", "id", "kind", "expires_on", "points", "reduction_g")
 
@@ -31,7 +29,8 @@ class Issue(NamedTuple):
     citizen_id: str
     transfer_id: str
     """Chosen by the caller: an activity is issued under its own id, so it is issued once."""
-    expires_on: date
+    expires_on: str
+    """ISO 8601."""
     points: int
     reduction_g: int
 
@@ -52,22 +51,25 @@ def issue_lots(connection: psycopg.Connection[Any], issues: Sequence[Issue]) -> 
         connection,
         TRANSFERS,
         [
-            (citizen, transfer, "issue", expires_on.isoformat(), points, grams)
+            (citizen, transfer, "issue", expires_on, str(points), str(grams))
             for citizen, transfer, expires_on, points, grams in issues
         ],
     )
     connection.execute(ADD_TO_LOTS, _sums_by_lot(issues))
 
 
-def _sums_by_lot(issues: Sequence[Issue]) -> tuple[list[str], list[date], list[int], list[int]]:
-    points: defaultdict[tuple[str, date], int] = defaultdict(int)
-    grams: defaultdict[tuple[str, date], int] = defaultdict(int)
-    for citizen_id, _, expires_on, issued_points, reduction_g in issues:
-        points[citizen_id, expires_on] += issued_points
-        grams[citizen_id, expires_on] += reduction_g
+def _sums_by_lot(issues: Sequence[Issue]) -> tuple[str, str, str, str]:
+    sums: dict[tuple[str, str], tuple[int, int]] = {}
+    for citizen_id, _, expires_on, points, reduction_g in issues:
+        lot = citizen_id, expires_on
+        before = sums.get(lot)
+        if before is not None:
+            points += before[0]  # noqa: PLW2901  the running sum of one lot
+            reduction_g += before[1]  # noqa: PLW2901
+        sums[lot] = points, reduction_g
     return (
-        [citizen_id for citizen_id, _ in points],
-        [expires_on for _, expires_on in points],
-        list(points.values()),
-        list(grams.values()),
+        array_of(citizen_id for citizen_id, _ in sums),
+        array_of(expires_on for _, expires_on in sums),
+        array_of(points for points, _ in sums.values()),
+        array_of(reduction_g for _, reduction_g in sums.values()),
     )
