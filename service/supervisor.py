@@ -23,6 +23,12 @@ from service.settings import Settings
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HOST = "127.0.0.1"
 ROOT = Path(__file__).resolve().parents[1]
+# A forked worker has its parent's signal handlers while it loads the application, and would forget
+# a request to stop that comes then; a spawned one ends.
+GRANIAN = (
+    "import multiprocessing; multiprocessing.set_start_method('spawn');"
+    "from granian.cli import entrypoint; entrypoint()"
+)
 TICK_S = 0.2
 NOT_READY_REPORT_S = 15.0
 # A request may take 5 s and a job 30 s; who has not ended by then is killed, and loses nothing,
@@ -188,7 +194,7 @@ def children_of(settings: Settings, worker: Sequence[str | Path]) -> list[Child]
 def server_command(settings: Settings) -> list[str]:
     """Return Granian's command line; why Granian, and these choices: docs/decisions/0002."""
     return [
-        *(sys.executable, "-m", "granian", "--interface", "wsgi"),
+        *(sys.executable, "-c", GRANIAN, "--interface", "wsgi"),
         *("--host", HOST, "--port", str(settings.port), "--no-ws"),
         *("--workers", str(settings.workers), "--blocking-threads", str(settings.threads)),
         *("--respawn-failed-workers", "--respawn-interval", "1"),
