@@ -6,12 +6,14 @@ from service.methodologies.activity_data import Days, Energy, Identifier
 from service.methodologies.factors import cited
 from service.methodologies.methodology import (
     ActivityData,
+    Check,
     FactorNeed,
     Factors,
     Methodology,
     OncePer,
     Quantify,
 )
+from service.methodologies.reasons import Reason
 
 WH_PER_KWH = 1000
 
@@ -21,13 +23,13 @@ class HouseholdElectricity(ActivityData, frozen=True):
 
     Attributes:
         energy_wh: used in those days, 1 to 1,000,000,000.
-        days: that the reading covers, 1 to 31.
-        bill_account: the household's account at the utility.
+        days: that the reading covers, 1 to 31; nothing is certified without.
+        bill_account: the household's account at the utility; nothing is certified without.
     """
 
     energy_wh: Energy
-    days: Days
-    bill_account: Identifier
+    days: Days | None = None
+    bill_account: Identifier | None = None
 
 
 class DemandResponse(ActivityData, frozen=True):
@@ -52,10 +54,29 @@ def household_electricity_v1(factors: Factors) -> Quantify:
     baseline_g_per_day = factors["baseline_kwh_per_day"] * WH_PER_KWH * grid_g_per_wh
 
     def reduction_g(use: HouseholdElectricity) -> int:
+        if use.days is None or use.bill_account is None:
+            return 0
         grams = baseline_g_per_day * use.days - grid_g_per_wh * use.energy_wh
         return max(0, grams.numerator // grams.denominator)
 
     return reduction_g
+
+
+def household_electricity_check_v1(_factors: Factors) -> Check:
+    """A reading counts with its days, and once a month for an account that it names."""
+    missing = {
+        quantity: Reason(
+            "quantity-missing", {"methodology": "household_electricity_v1", "quantity": quantity}
+        )
+        for quantity in ("days", "bill_account")
+    }
+
+    def check(use: HouseholdElectricity) -> Reason | None:
+        if use.days is None:
+            return missing["days"]
+        return missing["bill_account"] if use.bill_account is None else None
+
+    return check
 
 
 def household_demand_response_v1(factors: Factors) -> Quantify:
@@ -100,6 +121,7 @@ HOUSEHOLD_ELECTRICITY_V1 = Methodology(
     in_force_from=date(2024, 4, 12),
     data_type=HouseholdElectricity,
     quantifier=household_electricity_v1,
+    checker=household_electricity_check_v1,
     needs=(
         FactorNeed("baseline_kwh_per_day", "household_electricity_baseline", "place"),
         FactorNeed("grid", "grid_average", "province"),

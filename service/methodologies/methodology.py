@@ -136,7 +136,8 @@ class Methodology:
         """Return what may count only once per `once_period`; None where nothing is limited so."""
         if self.once is None:
             return None
-        return f"{self.behavior}:{getattr(data, self.once.field)}"
+        item = getattr(data, self.once.field)
+        return None if item is None else f"{self.behavior}:{item}"
 
 
 _EXCLUSION_CODES: Mapping[str, str] = {"household_pv": "pv-home-excluded"}

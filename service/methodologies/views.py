@@ -46,7 +46,7 @@ def methodology_view(library: Library, methodology: Methodology, on: date) -> di
         "regions": regions_covered,
         "factors": [asdict(need) for need in methodology.needs],
         "parameters_awaited": awaited,
-        "activity_data": _schema(methodology.data_type),
+        "activity_data": activity_data_schema(methodology.data_type),
         "sources": list(methodology.sources),
         "in_force_from": methodology.in_force_from.isoformat(),
         "in_force_to": methodology.in_force_to.isoformat() if methodology.in_force_to else None,
@@ -115,8 +115,8 @@ def _factor_status(version: FactorVersion, until: date | None, on: date) -> Stat
     return "superseded" if until is not None and until <= on else "in-force"
 
 
-def _schema(data_type: type[ActivityData]) -> dict[str, Any]:
-    """Return the JSON Schema of activity data, its description without the source's margin."""
+def activity_data_schema(data_type: type[ActivityData]) -> dict[str, Any]:
+    """Return the JSON Schema of activity data, its description without the margin of the source."""
     schema: dict[str, Any] = msgspec.json.schema(data_type)["$defs"][data_type.__name__]
     return {**schema, "description": cleandoc(data_type.__doc__ or "")}
 

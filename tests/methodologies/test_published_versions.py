@@ -14,12 +14,12 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
-import msgspec
 import yaml
 
 from service.methodologies.factors import FactorVersion, shipped_factors
 from service.methodologies.methodology import Methodology
 from service.methodologies.registry import METHODOLOGIES
+from service.methodologies.views import activity_data_schema
 
 PUBLISHED = yaml.safe_load((Path(__file__).parent / "published.yaml").read_text(encoding="utf-8"))
 CALLABLES = {"data_type", "quantifier", "checker"}
@@ -37,9 +37,8 @@ def methodology_digest(methodology: Methodology) -> str:
         for field in fields(methodology)
         if field.name not in CALLABLES
     }
-    schema = msgspec.json.schema(methodology.data_type)
     sources = [*written(methodology.quantifier), *written(methodology.checker)]
-    return sha256_of([said, schema, sources])
+    return sha256_of([said, activity_data_schema(methodology.data_type), sources])
 
 
 def in_order(value: Any) -> Any:
