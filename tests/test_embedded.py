@@ -15,6 +15,7 @@ import pytest
 
 from service import redis
 from service.embedded import EngineError, Engines, engines, reachable
+from service.embedded.processes import is_alive
 from service.settings import settings_from
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -179,6 +180,13 @@ class TestSharingTheEngines:
             assert ask(running, "SELECT 'still here'") == "still here"
 
         assert not is_running(home)
+
+    def test_one_that_hangs_is_stopped_all_the_same(self, home: Path) -> None:
+        with started(home) as running, redis.connect(running.redis_url) as client:
+            pid = client.info("server")["process_id"]
+            os.kill(pid, signal.SIGSTOP)
+
+        assert not is_alive(pid)
 
     def test_two_homes_live_side_by_side(self, home: Path, tmp_path: Path) -> None:
         with started(home) as one, started(tmp_path / "other") as other:

@@ -1,5 +1,7 @@
 """The embedded Valkey: limits, one-time codes and caches, kept in memory only."""
 
+import os
+import signal
 import time
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -9,11 +11,11 @@ from urllib.parse import quote
 import redis
 
 from service.embedded.home import Home
-from service.embedded.processes import EngineError, is_alive, run_as
+from service.embedded.processes import EngineError, command_line, is_alive, run_as
 from service.redis import connect
 
 START_WAIT_S = 10.0
-STOP_WAIT_S = 10.0
+STOP_WAIT_S = 5.0
 MEMORY_LIMIT = "256mb"
 
 
@@ -63,16 +65,15 @@ class Valkey:
             time.sleep(0.02)
 
     def stop(self) -> None:
-        """Stop it and wait until the process is gone."""
-        if not self.is_running():
+        """Stop it and wait until the process is gone; one that does not listen is killed."""
+        pid = self._pid()
+        if pid is None:
             return
-        with connect(self.url) as client:
-            pid = int(client.info("server")["process_id"])
-            client.shutdown(nosave=True)
+        os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + STOP_WAIT_S
         while is_alive(pid):
             if time.monotonic() > deadline:
-                raise EngineError(f"Valkey (process {pid}) does not stop.")
+                os.kill(pid, signal.SIGKILL)  # it holds nothing that must last
             time.sleep(0.02)
 
     def is_running(self) -> bool:
@@ -86,10 +87,24 @@ class Valkey:
             return False
         return True
 
+    @property
+    def _mark(self) -> Path:
+        return self.home.valkey_data / "valkey.pid"
+
+    def _pid(self) -> int | None:
+        """Return the number of our running process; the mark may be a killed one's."""
+        text = self._mark.read_text().strip() if self._mark.exists() else ""
+        if not text.isdigit():
+            return None
+        pid = int(text)
+        words = command_line(pid) if is_alive(pid) else ""
+        return pid if words is None or "valkey" in words else None
+
     def _command(self) -> list[str | Path]:
         data, log = self.home.valkey_data, self.home.logs / "valkey.log"
         return [
             *(binary(), "--daemonize", "yes", "--dir", data, "--logfile", log),
+            *("--pidfile", self._mark),
             *("--port", "0", "--unixsocket", self.socket, "--unixsocketperm", "700"),
             # Nothing is kept over a restart: an old copy could bring back a used one-time code.
             *("--save", "", "--appendonly", "no"),
