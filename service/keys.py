@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     EllipticCurvePrivateKey,
     generate_private_key,
 )
+from jwt import PyJWTError
 from jwt.algorithms import ECAlgorithm
 
 from service.errors import DomainError
@@ -87,13 +88,13 @@ class KeyRing:
         kept = _read_or_make(folder / SECRETS_FILE, _new_secrets)
         try:
             return cls(
-                signing=tuple(_signing_key(jwk) for jwk in signing["keys"]),
+                signing=_signing_keys(signing["keys"]),
                 data_keys=_versions(kept["data_keys"]),
                 account_keys=_versions(kept["account_keys"]),
                 index_key=_bytes_of(kept["index_key"]),
                 cursor_key=_bytes_of(kept["cursor_key"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, PyJWTError) as error:
             raise KeysUnusable("A key file in {folder} is damaged.", folder=str(folder)) from error
 
     @property
@@ -132,10 +133,16 @@ def _versions(kept: Mapping[str, str]) -> dict[int, bytes]:
     return {int(version): _bytes_of(text) for version, text in kept.items()}
 
 
+def _signing_keys(jwks: list[Mapping[str, str]]) -> tuple[SigningKey, ...]:
+    if not jwks:
+        raise ValueError("there is no signing key")
+    return tuple(_signing_key(jwk) for jwk in jwks)
+
+
 def _signing_key(jwk: Mapping[str, str]) -> SigningKey:
     private = ECAlgorithm.from_jwk(dict(jwk))
-    if not isinstance(private, EllipticCurvePrivateKey):
-        raise TypeError("a signing key has a private half")
+    if not isinstance(private, EllipticCurvePrivateKey) or private.curve.name != SECP256R1.name:
+        raise ValueError("a signing key is the private half of a P-256 key")
     return SigningKey(thumbprint(_public_members(private)), private)
 
 

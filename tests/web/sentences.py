@@ -16,7 +16,7 @@ FAULTS = {"FieldFault": 2, "ParameterFault": 2}
 def refusal_classes() -> list[type[DomainError]]:
     for module in pkgutil.walk_packages(service.__path__, "service."):
         import_module(module.name)
-    classes = {DomainError, *_subclasses(DomainError)}
+    classes: set[type[DomainError]] = {DomainError, *_subclasses(DomainError)}
     ours = {each for each in classes if each.__module__.startswith("service.")}
     return sorted(ours, key=lambda each: each.code)
 

@@ -1,0 +1,156 @@
+"""The picture in ARCHITECTURE.md, as a table that is compared with the source."""
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SERVICE = ROOT / "service"
+
+STONES = {"clock", "db", "errors", "ids", "messages", "redis", "settings", "units", "bulk"}
+"""Foundation modules that know nothing of the business and may be used by every package."""
+EDGE = STONES | {"access_tokens", "keys", "runtime"}
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "units": {"errors"},
+    "messages": set(),
+    "clock": set(),
+    "settings": {"errors"},
+    "ids": {"errors"},
+    "db": {"errors"},
+    "bulk": {"db", "errors"},
+    "redis": set(),
+    "keys": {"errors"},
+    "access_tokens": {"clock", "errors", "ids", "keys"},
+    "runtime": {"db", "keys", "redis", "settings"},
+    "web": EDGE,
+    "jobs": EDGE,
+    "embedded": {"errors", "settings"},
+    "methodologies": {"units", "errors"},
+    "partners": EDGE | {"web"},
+    "identity": EDGE | {"web", "partners"},
+    "ledger": EDGE | {"web"},
+    "activities": EDGE | {"web", "jobs", "identity", "partners", "ledger", "methodologies"},
+    "reports": EDGE | {"web", "ledger", "activities", "methodologies"},
+}
+"""Who may import whom; packages and modules of `service`. What is not here composes the rest."""
+
+COMPOSERS = {"app", "cli", "migrate", "supervisor"}
+"""Entry points, which may import everything and which nobody imports."""
+
+
+def test_packages_import_only_what_they_may() -> None:
+    forbidden = {
+        (importer, imported)
+        for importer, imported in imports()
+        if importer in MAY_IMPORT and imported not in MAY_IMPORT[importer]
+    }
+
+    assert forbidden == set()
+
+
+def test_every_package_has_a_line_in_the_table() -> None:
+    homes = {home_of(path) for path in sources()} - {""}
+
+    assert homes <= set(MAY_IMPORT) | COMPOSERS
+
+
+def test_dependencies_form_no_cycle() -> None:
+    TopologicalSorter(MAY_IMPORT).prepare()
+
+
+def test_the_methodologies_are_pure() -> None:
+    for path in (SERVICE / "methodologies").rglob("*.py"):
+        outside = {module.partition(".")[0] for module in modules_imported(tree_of(path))}
+
+        assert not outside & {"flask", "sqlalchemy", "psycopg", "redis", "marshmallow"}, path
+
+
+def test_transactions_are_committed_in_one_place() -> None:
+    committing = {
+        path.name
+        for path in sources()
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Attribute) and node.attr == "commit"
+    }
+
+    assert committing <= {"db.py"}
+
+
+@pytest.mark.parametrize("question", ["now", "utcnow", "today"])
+def test_only_the_clock_knows_what_time_it_is(question: str) -> None:
+    asking = {
+        path.relative_to(SERVICE).as_posix()
+        for path in sources()
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Attribute)
+        and node.attr == question
+        and isinstance(node.value, ast.Name)
+        and node.value.id in {"datetime", "date"}
+    }
+
+    assert asking <= {"clock.py"}
+
+
+def test_only_entry_points_open_transactions() -> None:
+    opening = {
+        path.relative_to(SERVICE).as_posix()
+        for path in sources()
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.With)
+        and any(opened_by(item) in {"transaction", "raw_transaction"} for item in node.items)
+    }
+
+    assert {path for path in opening if not is_entry_point(path)} == set()
+
+
+def is_entry_point(path: str) -> bool:
+    name = path.rpartition("/")[2]
+    return name in {"api.py", "jobs.py", "cli.py", "db.py"} or path.startswith(("web/", "cli/"))
+
+
+def opened_by(item: ast.withitem) -> str:
+    call = item.context_expr
+    if not isinstance(call, ast.Call):
+        return ""
+    function = call.func
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def sources() -> list[Path]:
+    return sorted(SERVICE.rglob("*.py"))
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def home_of(path: Path) -> str:
+    """The package or foundation module a file belongs to; empty for `service` itself."""
+    first = path.relative_to(SERVICE).parts[0]
+    return first.removesuffix(".py").replace("__init__", "")
+
+
+def imports() -> Iterator[tuple[str, str]]:
+    for path in sources():
+        home = home_of(path)
+        for module in modules_imported(tree_of(path)):
+            parts = module.split(".")
+            if parts[0] == "service" and len(parts) > 1 and parts[1] != home:
+                yield home, parts[1]
+
+
+def modules_imported(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module == "service":
+            yield from (f"service.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
