@@ -19,7 +19,7 @@ class Runtime:
     eraser: Database
     """The same database as the only role that may delete a person's details."""
     keys: KeyRing
-    redis: "redis_client.Redis[bytes]"
+    redis: redis_client.Redis
 
 
 def open_runtime(settings: Settings, *, pool_size: int | None = None) -> Runtime:

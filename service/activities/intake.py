@@ -123,16 +123,14 @@ class Intake:
             part.record()
         return feed
 
-    def record_own(
-        self, source: Source, citizen_id: UUID, line: OwnLine, *, frozen: bool
-    ) -> Outcome:
+    def record_own(self, source: Source, citizen_id: UUID, line: OwnLine) -> Outcome:
         """Record an act that a citizen reports herself, through the same checks.
 
         Returns:
             Its outcome; an unreadable one has no activity id.
         """
         feed = Feed(uuid4(), source)
-        _Part(self, feed).record_own(citizen_id, line, frozen=frozen)
+        _Part(self, feed).record_own(citizen_id, line)
         return feed.outcomes[0]
 
 
@@ -160,12 +158,12 @@ class _Part:
         ]
         self._recorded(lambda connection: self._candidates(connection, lines), flaws)
 
-    def record_own(self, citizen_id: UUID, line: OwnLine, *, frozen: bool) -> None:
+    def record_own(self, citizen_id: UUID, line: OwnLine) -> None:
         """Record one act that the citizen reports herself."""
 
         def judge(connection: psycopg.Connection[Any]) -> list[Candidate]:
             examiner = self._examiner(connection)
-            found = examiner.candidate(1, line, citizen_id.hex, is_frozen=frozen)
+            found = examiner.candidate(1, line, citizen_id.hex)
             return self._readable([(1, line.external_id, found)])
 
         self._recorded(judge, [])

@@ -41,6 +41,7 @@ class Unreadable(NamedTuple):
 
 
 _decode = msgspec.json.Decoder(Line).decode
+_decode_own = msgspec.json.Decoder(OwnLine).decode
 
 
 def read_line(raw: bytes) -> Line | Unreadable:
@@ -55,6 +56,14 @@ def read_line(raw: bytes) -> Line | Unreadable:
     if b"\\" in raw or raw.count(b'"') != plain_quotes:
         return flaw_in(raw) or line
     return line
+
+
+def read_own_line(raw: bytes) -> OwnLine | Unreadable:
+    """Read one act that a citizen records; its text has been judged at the HTTP edge."""
+    try:
+        return _decode_own(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return _explained(raw, error)
 
 
 def flaw_in(raw: bytes) -> Unreadable | None:
