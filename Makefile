@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP := --disable-pip-version-check --quiet install
 
-.PHONY: help run test check demo bench lock clean install-now
+.PHONY: help run test check demo bench lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -44,6 +44,41 @@ check: $(INSTALLED)
 define under_lock
 import fcntl, subprocess, sys
 with open("$(VENV)/.lock", "w") as lock:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("Waiting for the service or the installation that uses $(VENV) …", flush=True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    sys.exit(subprocess.call(sys.argv[1:]))
+endef
+define new_enough
+import sys
+found = "%s is Python %s" % (sys.executable, sys.version.split()[0])
+sys.exit(sys.version_info < (3, 11) and found + "; 3.11 or newer is needed: make PYTHON=python3.12")
+endef
+# Where the system's Python comes without `ensurepip` (Debian), its own pip fills the environment.
+define install
+set -e
+if [ $(INSTALLED) -nt requirements.lock ] && [ $(INSTALLED) -nt pyproject.toml ]; then exit 0; fi
+echo "Installing the pinned dependencies into $(VENV) …"
+if $(PYTHON) -m venv $(VENV) >$(VENV)/.log 2>&1; then
+    pip="$(BIN)/python -m pip"
+else
+    $(PYTHON) -m venv --without-pip $(VENV)
+    pip="$(PYTHON) -m pip --python $(BIN)/python"
+fi
+$$pip $(PIP) --require-hashes -r requirements.lock
+$$pip $(PIP) --no-deps --no-build-isolation -e .
+touch $(INSTALLED)
+endef
+export under_lock new_enough install
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c "$$new_enough"
+	@mkdir -p $(VENV)
+	@$(PYTHON) -c "$$under_lock" sh -c "$$install"
+
+lock:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

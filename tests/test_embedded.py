@@ -15,7 +15,7 @@ import pytest
 
 from service import redis
 from service.embedded import EngineError, Engines, engines, reachable
-from service.embedded.processes import is_alive
+from service.embedded.processes import EngineUser, is_alive, run_as
 from service.settings import settings_from
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -76,6 +76,15 @@ class TestStartingTheEngines:
         fields = dict(line.split(":\t", 1) for line in status if ":\t" in line)
         assert fields["Uid"].split()[1] != "0"
         assert int(fields["CapEff"], 16) in (1 << 1, 1 << 2)  # DAC_OVERRIDE or DAC_READ_SEARCH
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give up")
+    def test_as_root_finds_programs_in_folders_closed_to_others(self, tmp_path: Path) -> None:
+        program = tmp_path / "program"
+        program.touch(mode=0o755)
+        tmp_path.chmod(0o700)
+        look = "import os, sys; sys.exit(not os.access(sys.argv[1], os.X_OK))"
+
+        run_as(EngineUser(65534, 65534), [sys.executable, "-c", look, program])
 
     @pytest.mark.parametrize(
         "setting", ["fsync", "full_page_writes", "synchronous_commit", "data_checksums"]

@@ -17,10 +17,12 @@ import sys
 
 # linux/prctl.h
 PR_SET_PDEATHSIG = 1
-PR_SET_KEEPCAPS = 8
+PR_SET_SECUREBITS = 28
 PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
+# linux/securebits.h
+SECBIT_NO_SETUID_FIXUP = 1 << 2
 # linux/capability.h
 CAPABILITY_VERSION_3 = 0x20080522
 CAP_DAC_OVERRIDE = 1
@@ -70,7 +72,9 @@ def _passing_capability() -> int | None:
 def become(uid: int, gid: int) -> None:
     """Give up root for a user, keeping only the capability to pass closed folders."""
     capability = _passing_capability()
-    _prctl(PR_SET_KEEPCAPS, 1)
+    # Capabilities outlast the change of user, and access(2), with which PostgreSQL looks for its
+    # own programs, heeds them.
+    _prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP)
     os.setgroups([gid])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
