@@ -79,41 +79,6 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c "$$under_lock" sh -c "$$install"
 
 lock:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        print("Waiting for the service or the installation that uses $(VENV) …", flush=True)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-    sys.exit(subprocess.call(sys.argv[1:]))
-endef
-define new_enough
-import sys
-found = "%s is Python %s" % (sys.executable, sys.version.split()[0])
-sys.exit(sys.version_info < (3, 11) and found + "; 3.11 or newer is needed: make PYTHON=python3.12")
-endef
-export under_lock new_enough
-
-$(INSTALLED): requirements.lock pyproject.toml
-	@$(PYTHON) -c "$$new_enough"
-	@mkdir -p $(VENV)
-	@$(PYTHON) -c "$$under_lock" $(MAKE) --no-print-directory install-now
-
-# Where the system's Python comes without `ensurepip` (Debian), its own pip fills the environment.
-install-now:
-	@if [ $(INSTALLED) -nt requirements.lock ] && [ $(INSTALLED) -nt pyproject.toml ]; then exit 0; fi; \
-	set -e; \
-	echo "Installing the pinned dependencies into $(VENV) …"; \
-	if $(PYTHON) -m venv $(VENV) >$(VENV)/.venv.log 2>&1; then \
-	    pip="$(BIN)/python -m pip"; \
-	else \
-	    $(PYTHON) -m venv --without-pip $(VENV); \
-	    pip="$(PYTHON) -m pip --python $(BIN)/python"; \
-	fi; \
-	$$pip $(PIP) --require-hashes -r requirements.lock; \
-	$$pip $(PIP) --no-deps --no-build-isolation -e .; \
-	touch $(INSTALLED)
-
-lock:
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header \
 	    --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
 
