@@ -3,6 +3,8 @@
 from flask import Flask
 
 from service.access_tokens import AccessTokens
+from service.activities import api as activities
+from service.activities.intake import Intake
 from service.runtime import Runtime
 from service.web import health, openapi
 from service.web.blueprint import Blueprint
@@ -14,6 +16,7 @@ from service.web.problems import register_problems
 BLUEPRINTS: tuple[Blueprint, ...] = (
     health.blueprint,
     openapi.blueprint,
+    activities.blueprint,
 )
 
 
@@ -34,6 +37,7 @@ def create_app(runtime: Runtime) -> Flask:
     app.url_map.merge_slashes = False
     app.extensions[RUNTIME] = runtime
     app.extensions[ACCESS_TOKENS] = AccessTokens(runtime.keys, runtime.settings.issuer)
+    app.extensions[activities.INTAKE] = Intake(runtime.database, runtime.keys)
     register_problems(app)
     Edge(app, runtime)
     api = openapi.describe(app)

@@ -21,6 +21,12 @@ class Runtime:
     keys: KeyRing
     redis: redis_client.Redis
 
+    def close(self) -> None:
+        """Give every connection back."""
+        self.database.close()
+        self.eraser.close()
+        self.redis.close()
+
 
 def open_runtime(settings: Settings, *, pool_size: int | None = None) -> Runtime:
     """Open the pools and read the keys; nothing connects before it is used.

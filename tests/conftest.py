@@ -90,9 +90,7 @@ def _runtime_on_a_copy(running: Engines, template: str) -> Iterator[Runtime]:
     try:
         yield opened
     finally:
-        opened.database.close()
-        opened.eraser.close()
-        opened.redis.close()
+        opened.close()
         _drop_database(running, name)
 
 

@@ -1,0 +1,91 @@
+"""The command line `carbon`: every command opens what it needs, says what it did, and ends."""
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+
+from service.embedded import EngineError, reachable
+from service.errors import DomainError
+from service.methodologies import Library
+from service.migrate import migrate
+from service.runtime import Runtime, open_runtime
+from service.settings import Settings, settings_from
+from service.supervisor import serve
+from service.web.health import refuse_unsafe_server
+
+COMMANDS: tuple[click.Command, ...] = ()
+
+
+class OpenedOnFirstUse:
+    """Stands for the `Runtime` until a command uses it, so that `--help` starts no database."""
+
+    def __init__(self) -> None:
+        self._held = ExitStack()
+        self._runtime: Runtime | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.opened, name)
+
+    @property
+    def opened(self) -> Runtime:
+        """The runtime, on engines that are kept running until the command ends."""
+        if self._runtime is None:
+            settings = self._held.enter_context(reachable(settings_from()))
+            prepare(settings)
+            self._runtime = open_runtime(settings)
+            self._held.callback(self._runtime.close)
+        return self._runtime
+
+    def close(self) -> None:
+        """Give back what was opened, if anything was."""
+        self._held.close()
+
+
+def prepare(settings: Settings) -> None:
+    """Bring everything to what the code needs, and refuse to go on where that cannot be."""
+    migrate(settings.migration_database_url)
+    Library.load()
+    runtime = open_runtime(settings, pool_size=1)
+    try:
+        refuse_unsafe_server(runtime.database)
+    finally:
+        runtime.close()
+
+
+@click.group()
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """The carbon-inclusion scheme's service."""
+    runtime = OpenedOnFirstUse()
+    context.call_on_close(runtime.close)
+    context.obj = runtime
+
+
+@cli.command("run", help="Serve on 127.0.0.1:$PORT until Ctrl-C.")
+def run_command() -> None:
+    """Serve until stopped."""
+    serve(settings_from(), prepare=prepare, worker=[Path(sys.argv[0]).absolute(), "worker"])
+
+
+@cli.command("migrate", help="Bring the database to the shape that this version expects.")
+def migrate_command() -> None:
+    """Run the migrations that have not run yet."""
+    with reachable(settings_from()) as settings:
+        migrate(settings.migration_database_url)
+    click.echo("The database is up to date.")
+
+
+for command in COMMANDS:
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run a command; a refusal is a sentence and status 1, never a traceback."""
+    try:
+        cli(standalone_mode=True)
+    except (DomainError, EngineError) as refusal:
+        click.echo(f"carbon: {refusal}", err=True)
+        sys.exit(1)
