@@ -367,7 +367,11 @@ def _grant_citizens() -> None:
     op.execute(f"GRANT SELECT ON citizen, erasure TO {ERASER}")
     op.execute(f"GRANT SELECT, INSERT ON erasure_completion TO {ERASER}")
     # A work table: codes live five minutes, and their rows one day, for the sending limits.
-    grant("one_time_code", app="SELECT, INSERT, UPDATE, DELETE")
+    grant(
+        "one_time_code",
+        app="SELECT, INSERT, UPDATE, DELETE",
+        eraser="SELECT, UPDATE (phone_sealed)",
+    )
 
 
 def _grant_what_erasure_deletes() -> None:
@@ -380,7 +384,8 @@ def _grant_what_erasure_deletes() -> None:
         eraser=may_delete,
     )
     grant("citizen_secret", app="SELECT, INSERT", eraser=may_delete)
-    grant("citizen_device", app="SELECT, INSERT", eraser=may_delete)
+    # A work table: staff who restore an account make it forget its devices.
+    grant("citizen_device", app="SELECT, INSERT, DELETE", eraser=may_delete)
     grant(
         "refresh_family",
         app="SELECT, INSERT, UPDATE (revoked_at, revoked_because)",

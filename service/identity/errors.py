@@ -107,12 +107,6 @@ class SourceUnknown(Invalid):
     code = "source-unknown"
 
 
-class AccountRefInvalid(Invalid):
-    """The account reference cannot be read."""
-
-    code = "account-ref-invalid"
-
-
 class AccountAlreadyLinked(Conflict):
     """The account is linked to somebody else."""
 
