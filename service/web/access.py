@@ -138,7 +138,13 @@ class Gate:
         environ[CALLER] = caller
         return caller
 
-    def _refuse_ended_session(self, caller: Caller, method: str) -> None:
+    def sessions() -> Sessions:
+    """Return what this process remembers of sessions."""
+    found: Sessions = current_app.extensions["sessions"]
+    return found
+
+
+def _refuse_ended_session(self, caller: Caller, method: str) -> None:
         ask = self.extensions.get(SESSION_CHECK)
         if ask is None or caller.session_id is None:
             return
@@ -182,6 +188,15 @@ class Sessions:
             return False
         self._remember(session_id, now_s + SESSION_REMEMBERED_S)
         return True
+
+    def forget(self, session_id: UUID) -> None:
+        """Ask about a session again that was ended here a moment ago."""
+        self._alive_until.pop(session_id, None)
+
+    def forget_all(self) -> None:
+        """Ask about every session again, because one of somebody else's was ended."""
+        with self._forgetting:
+            self._alive_until = {}
 
     def _remember(self, session_id: UUID, until_s: float) -> None:
         if len(self._alive_until) >= SESSIONS_REMEMBERED:
