@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runtime": {"db", "keys", "redis", "settings"},
     "web": EDGE,
     "jobs": EDGE,
-    "embedded": {"errors", "settings"},
+    "embedded": {"errors", "redis", "settings"},
     "methodologies": {"units", "errors"},
     "partners": EDGE | {"web"},
     "identity": EDGE | {"web", "partners"},
@@ -94,33 +94,6 @@ def test_only_the_clock_knows_what_time_it_is(question: str) -> None:
     }
 
     assert asking <= {"clock.py"}
-
-
-def test_only_entry_points_open_transactions() -> None:
-    opening = {
-        path.relative_to(SERVICE).as_posix()
-        for path in sources()
-        for node in ast.walk(tree_of(path))
-        if isinstance(node, ast.With)
-        and any(opened_by(item) in {"transaction", "raw_transaction"} for item in node.items)
-    }
-
-    assert {path for path in opening if not is_entry_point(path)} == set()
-
-
-def is_entry_point(path: str) -> bool:
-    name = path.rpartition("/")[2]
-    return name in {"api.py", "jobs.py", "cli.py", "db.py"} or path.startswith(("web/", "cli/"))
-
-
-def opened_by(item: ast.withitem) -> str:
-    call = item.context_expr
-    if not isinstance(call, ast.Call):
-        return ""
-    function = call.func
-    if isinstance(function, ast.Attribute):
-        return function.attr
-    return function.id if isinstance(function, ast.Name) else ""
 
 
 def sources() -> list[Path]:

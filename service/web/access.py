@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 from uuid import UUID
 
-from flask import request
+from flask import current_app, request
 
 from service import clock
 from service.access_tokens import AccessTokens, Caller
@@ -26,6 +26,7 @@ CallerKind = Literal["anyone", "citizen", "partner", "staff"]
 
 SESSION_CHECK = "session_check"
 """`app.extensions` key of the callable `(session_id: UUID) -> bool` that identity registers."""
+SESSIONS = "sessions"
 CALLER = "carbon.caller"
 DECLARATION = "_carbon_access"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -106,6 +107,12 @@ def caller_if_any(environ: Mapping[str, Any]) -> Caller | None:
     return environ.get(CALLER)
 
 
+def sessions() -> "Sessions":
+    """Return what this process remembers of sessions; whoever ends one lets it be forgotten."""
+    found: Sessions = current_app.extensions[SESSIONS]
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """Lets callers through to views, or refuses them, before any view runs."""
@@ -138,13 +145,7 @@ class Gate:
         environ[CALLER] = caller
         return caller
 
-    def sessions() -> Sessions:
-    """Return what this process remembers of sessions."""
-    found: Sessions = current_app.extensions["sessions"]
-    return found
-
-
-def _refuse_ended_session(self, caller: Caller, method: str) -> None:
+    def _refuse_ended_session(self, caller: Caller, method: str) -> None:
         ask = self.extensions.get(SESSION_CHECK)
         if ask is None or caller.session_id is None:
             return

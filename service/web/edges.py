@@ -55,7 +55,8 @@ class Edge:
 
     def __init__(self, app: Flask, runtime: Runtime) -> None:
         self.counts = health.RequestCounts()
-        self._gate = Gate(app.extensions[ACCESS_TOKENS], Sessions(), app.extensions)
+        sessions = app.extensions[access.SESSIONS] = Sessions()
+        self._gate = Gate(app.extensions[ACCESS_TOKENS], sessions, app.extensions)
         self._limits = RateLimits(runtime)
         self._ways: dict[str, Way] = {}
         self._inner: WSGIApplication = app.wsgi_app

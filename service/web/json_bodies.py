@@ -16,6 +16,7 @@ from flask import Request
 
 from service.errors import DomainError
 from service.web.refusals import (
+    BodyTooLarge,
     DuplicateKey,
     EncodingUnsupported,
     FieldFault,
@@ -68,7 +69,11 @@ def body_bytes(request: Request) -> bytes:
         raise MediaTypeUnsupported("Please send the body as application/json.")
     refuse_encodings(request)
     refuse_unknown_length(request)
-    return request.get_data()
+    body = request.get_data()
+    if len(body) >= BODY_MAX_BYTES and request.content_length is None:
+        # Werkzeug stops reading a chunked body at the limit and does not say that there is more.
+        raise BodyTooLarge("Please send less at once; this address has a limit.")
+    return body
 
 
 def refuse_encodings(request: Request) -> None:

@@ -1,6 +1,7 @@
 """Bodies that break ordinary readers, sent to a real endpoint."""
 
 import os
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,23 @@ class TestAStrictReader:
         response = post(probe, body)
 
         assert (response.status_code, response.get_json()["code"]) == (status, code)
+
+    def test_refuses_an_endless_body(self, probe: FlaskClient) -> None:
+        body = b'{"text": "a"}' + b" " * 100_000
+        chunked = {"wsgi.input": BytesIO(body), "wsgi.input_terminated": True}
+
+        response = probe.post(
+            "/probe/json", content_type="application/json", environ_overrides=chunked
+        )
+
+        assert response.get_json()["code"] == "body-too-large"
+
+    def test_refuses_a_chunked_body_whose_end_nobody_marks(self, probe: FlaskClient) -> None:
+        headers = {"Transfer-Encoding": "chunked", "Content-Type": "application/json"}
+
+        response = probe.post("/probe/json", headers=headers)
+
+        assert (response.status_code, response.get_json()["code"]) == (411, "length-missing")
 
     def test_points_to_the_place(self, probe: FlaskClient) -> None:
         response = post(probe, rb'{"a/b": [0, {"c~": "\u0000"}], "points": 1e99}')
