@@ -2,17 +2,15 @@
 
 import os
 import signal
+import socket
 import time
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
-import redis
-
 from service.embedded.home import Home
 from service.embedded.processes import EngineError, command_line, is_alive, run_as
-from service.redis import connect
 
 START_WAIT_S = 10.0
 STOP_WAIT_S = 5.0
@@ -78,13 +76,14 @@ class Valkey:
 
     def is_running(self) -> bool:
         """Whether somebody listens on the socket, even if too busy to answer."""
-        try:
-            with connect(self.url) as client:
-                client.ping()
-        except redis.TimeoutError:
-            return True
-        except redis.ConnectionError:
-            return False
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(1)
+            try:
+                probe.connect(str(self.socket))
+            except TimeoutError:
+                return True
+            except (FileNotFoundError, ConnectionRefusedError):
+                return False
         return True
 
     @property
