@@ -85,14 +85,15 @@ CREATE TABLE quantification_basis (
 ACTIVITY_BATCH = """
 CREATE TABLE activity_batch (
     id uuid NOT NULL,
-    source_id uuid NOT NULL,
+    part smallint NOT NULL,
+    source_id uuid,
     received integer NOT NULL,
     verdicts json NOT NULL,
     reduction_g bigint NOT NULL,
     points bigint NOT NULL,
     simulated boolean NOT NULL,
     recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    CONSTRAINT pk_activity_batch PRIMARY KEY (id)
+    CONSTRAINT pk_activity_batch PRIMARY KEY (id, part)
 )
 """
 
@@ -150,10 +151,18 @@ CREATE TABLE verdict (
     code text,
     params json,
     cause_id uuid,
+    reduction_g bigint,
+    points bigint,
+    basis_id uuid,
+    rules_version integer,
     recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT pk_verdict PRIMARY KEY (citizen_id, activity_id, seq),
     CONSTRAINT ck_verdict_verdict_is_known CHECK (
-        verdict IN ('certified', 'pending', 'refused', 'withdrawn', 'superseded', 'erased'))
+        verdict IN ('certified', 'pending', 'refused', 'withdrawn', 'superseded', 'erased')),
+    CONSTRAINT ck_verdict_grams_come_whole CHECK (
+        num_nonnulls(reduction_g, points, basis_id, rules_version) = 0
+        OR (num_nulls(reduction_g, points, basis_id, rules_version) = 0
+            AND verdict = 'certified' AND reduction_g > 0 AND points >= 0))
 )
 """
 
@@ -203,7 +212,7 @@ CREATE TABLE certification_batch_item (
     citizen_id uuid NOT NULL,
     activity_id uuid NOT NULL,
     batch_id uuid NOT NULL,
-    CONSTRAINT pk_certification_batch_item PRIMARY KEY (citizen_id, activity_id)
+    CONSTRAINT pk_certification_batch_item PRIMARY KEY (citizen_id, activity_id, batch_id)
 )
 """
 
@@ -261,7 +270,8 @@ CREATE TABLE appeal_decision (
     CONSTRAINT fk_appeal_decision_citizen_id_appeal_id_appeal
         FOREIGN KEY (citizen_id, appeal_id) REFERENCES appeal (citizen_id, id),
     CONSTRAINT ck_appeal_decision_decision_is_known CHECK (
-        decision IN ('upheld', 'dismissed'))
+        decision IN ('upheld', 'dismissed')),
+    CONSTRAINT ck_appeal_decision_nobody_decides_her_own CHECK (decided_by <> citizen_id)
 )
 """
 
@@ -305,8 +315,15 @@ def _work_tables() -> None:
         "CREATE INDEX ix_pending_activity_due_on ON pending_activity (due_on)"
         " WHERE batch_id IS NULL"
     )
+    op.execute(
+        "CREATE INDEX ix_pending_activity_batch_id ON pending_activity"
+        " (batch_id, citizen_id, activity_id) WHERE batch_id IS NOT NULL"
+    )
     op.execute(ONCE_CLAIM)
     grant("once_claim", app="SELECT, INSERT, DELETE")
+    op.execute(
+        "CREATE INDEX ix_once_claim_citizen_id_activity_id ON once_claim (citizen_id, activity_id)"
+    )
     op.execute(
         "CREATE INDEX ix_certification_batch_item_batch_id ON certification_batch_item"
         " (batch_id, citizen_id)"
@@ -318,6 +335,7 @@ def _appeals() -> None:
     for table, statement in {"appeal": APPEAL, "appeal_decision": APPEAL_DECISION}.items():
         op.execute(statement)
         grant(table, app="SELECT, INSERT", eraser="SELECT, DELETE")
+    op.execute("CREATE INDEX ix_appeal_id ON appeal (id)")
 
 
 def downgrade() -> None:

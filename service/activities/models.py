@@ -190,12 +190,24 @@ class Verdict(Base):
     code: Mapped[str | None]
     params: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     cause_id: Mapped[UUID | None] = mapped_column(comment="the batch, appeal or activity behind it")
+    reduction_g: Mapped[Grams | None] = mapped_column(
+        comment="of an upheld appeal: what a refused activity gives after all"
+    )
+    points: Mapped[Points | None]
+    basis_id: Mapped[UUID | None] = mapped_column(comment="with which these grams are recomputed")
+    rules_version: Mapped[int | None]
     recorded_at: Mapped[RecordedAt]
 
     __table_args__ = (
         CheckConstraint(
             "verdict IN ('certified', 'pending', 'refused', 'withdrawn', 'superseded', 'erased')",
             name="verdict_is_known",
+        ),
+        CheckConstraint(
+            "num_nonnulls(reduction_g, points, basis_id, rules_version) = 0"
+            " OR (num_nulls(reduction_g, points, basis_id, rules_version) = 0"
+            " AND verdict = 'certified' AND reduction_g > 0 AND points >= 0)",
+            name="grams_come_whole",
         ),
     )
 
@@ -218,6 +230,13 @@ class PendingActivity(Base):
 
     __table_args__ = (
         Index("ix_pending_activity_due_on", "due_on", postgresql_where="batch_id IS NULL"),
+        Index(
+            "ix_pending_activity_batch_id",
+            "batch_id",
+            "citizen_id",
+            "activity_id",
+            postgresql_where="batch_id IS NOT NULL",
+        ),
     )
 
 
@@ -229,6 +248,8 @@ class OnceClaim(Base):
     key_digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     citizen_id: Mapped[UUID]
     activity_id: Mapped[UUID]
+
+    __table_args__ = (Index("ix_once_claim_citizen_id_activity_id", "citizen_id", "activity_id"),)
 
 
 class CertificationBatch(Base):
@@ -250,13 +271,13 @@ class CertificationBatch(Base):
 
 
 class CertificationBatchItem(Base):
-    """An activity's membership in the one batch that will decide it."""
+    """An activity's membership in a batch; in a second one if a freeze kept it from the first."""
 
     __tablename__ = "certification_batch_item"
 
     citizen_id: Mapped[UUID] = mapped_column(primary_key=True)
     activity_id: Mapped[UUID] = mapped_column(primary_key=True)
-    batch_id: Mapped[UUID]
+    batch_id: Mapped[UUID] = mapped_column(primary_key=True)
 
     __table_args__ = (Index("ix_certification_batch_item_batch_id", "batch_id", "citizen_id"),)
 
@@ -304,7 +325,10 @@ class Appeal(Base):
     statement: Mapped[str]
     recorded_at: Mapped[RecordedAt]
 
-    __table_args__ = (UniqueConstraint("citizen_id", "activity_id"),)
+    __table_args__ = (
+        UniqueConstraint("citizen_id", "activity_id"),
+        Index("ix_appeal_id", "id"),
+    )
 
 
 class AppealDecision(Base):
@@ -322,4 +346,5 @@ class AppealDecision(Base):
     __table_args__ = (
         ForeignKeyConstraint(["citizen_id", "appeal_id"], ["appeal.citizen_id", "appeal.id"]),
         CheckConstraint("decision IN ('upheld', 'dismissed')", name="decision_is_known"),
+        CheckConstraint("decided_by <> citizen_id", name="nobody_decides_her_own"),
     )
