@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID, uuid4
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -104,6 +104,17 @@ def phone_of(session: Session, keys: KeyRing, citizen_id: UUID) -> Phone | None:
     key = person_key(keys, citizen_id, WrappedKey(found.data_key_wrapped, found.data_key_version))
     number = unseal(key, found.phone_sealed, _place(citizen_id, found.phone_version))
     return Phone(number.decode())
+
+
+def accounts_of_number(session: Session, phone_index: bytes) -> list[CitizenIdentity]:
+    """Return who holds a number and who held it before it changed hands; for staff."""
+    whose = select(CitizenIdentity).where(
+        or_(
+            CitizenIdentity.phone_index == phone_index,
+            CitizenIdentity.former_phone_index == phone_index,
+        )
+    )
+    return list(session.scalars(whose))
 
 
 def bind_number(session: Session, keys: KeyRing, citizen_id: UUID, phone: Phone) -> None:

@@ -33,3 +33,6 @@ CONSENT = ConsentText(
     ),
 )
 """The words in force."""
+
+TEXTS = {text.version: text for text in (CONSENT,)}
+"""All that were ever published, by version."""

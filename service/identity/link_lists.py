@@ -9,6 +9,7 @@ from sqlalchemy import Tuple, select, tuple_
 from sqlalchemy.orm import Session
 
 from service.db import driver_connection
+from service.identity.consent import TEXTS, ConsentText
 from service.identity.models import SourceLink
 from service.identity.sealing import Place, unseal
 from service.keys import KeyRing
@@ -27,8 +28,7 @@ class Link:
     source: str
     account_masked: str
     state: str
-    consent_purpose: str
-    consent_version: int
+    consent: ConsentText
     requested_at: datetime
     linked_at: datetime | None
     ended_at: datetime | None
@@ -79,8 +79,7 @@ def shown(link: SourceLink, source: str) -> Link:
         source,
         link.account_masked,
         link.state,
-        link.consent_purpose,
-        link.consent_version,
+        TEXTS[link.consent_version],
         link.requested_at,
         link.linked_at,
         link.ended_at,

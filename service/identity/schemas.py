@@ -5,7 +5,6 @@ from uuid import UUID
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from service.identity.consent import CONSENT
 from service.ids import CITIZEN, SOURCE_LINK, STAFF, public_id
 from service.web.pagination import PageQuery
 
@@ -23,7 +22,9 @@ class PublicId(fields.String):
         super().__init__(metadata={"example": example}, **options)
         self.prefix = prefix
 
-    def _serialize(self, value: UUID | None, *_: Any, **__: Any) -> str | None:
+    def _serialize(  # type: ignore[override]  # a UUID inside, text outside
+        self, value: UUID | None, *_: Any, **__: Any
+    ) -> str | None:
         return None if value is None else public_id(self.prefix, value)
 
 
@@ -173,8 +174,8 @@ class ConsentView(Schema):
 
     purpose = fields.String(required=True)
     version = fields.Integer(required=True)
-    text_zh = fields.String(required=True)
-    text_en = fields.String(required=True)
+    chinese = fields.String(required=True)
+    english = fields.String(required=True)
 
 
 class SourceLinkView(Schema):
@@ -186,16 +187,7 @@ class SourceLinkView(Schema):
     state = fields.String(
         required=True, validate=validate.OneOf(["active", "awaiting_confirmation", "ended"])
     )
-    consent = fields.Function(
-        lambda _link: ConsentView().dump(
-            {
-                "purpose": CONSENT.purpose,
-                "version": CONSENT.version,
-                "text_zh": CONSENT.chinese,
-                "text_en": CONSENT.english,
-            }
-        )
-    )
+    consent = fields.Nested(ConsentView, required=True)
     requested_at = fields.AwareDateTime(required=True)
     linked_at = fields.AwareDateTime(required=True, allow_none=True)
     ended_at = fields.AwareDateTime(required=True, allow_none=True)

@@ -44,6 +44,7 @@ from service.identity.sessions import (
     require_recent_sign_in,
     start_session,
 )
+from service.ids import OTP_REQUEST, IdUnknown, uuid_of
 from service.keys import KeyRing
 
 IDLE = timedelta(days=90)
@@ -55,6 +56,18 @@ class CodeProof:
 
     request_id: UUID
     code: str
+
+
+def read_proof(request_id: str, code: str) -> CodeProof:
+    """Return the proof behind what a citizen sent.
+
+    Raises:
+        OtpInvalid: the request id is not one of ours; it is answered like any wrong code.
+    """
+    try:
+        return CodeProof(uuid_of(OTP_REQUEST, request_id), code)
+    except IdUnknown as error:
+        raise code_refused() from error
 
 
 def sign_in(
@@ -123,12 +136,18 @@ def change_number(
     return phone
 
 
-def add_device(session: Session, keys: KeyRing, citizen_id: UUID, device_id: str) -> bool:
+def add_device(
+    session: Session, keys: KeyRing, citizen_id: UUID, session_id: UUID | None, device_id: str
+) -> bool:
     """Let a citizen name another device of hers, from one that is known.
 
     Returns:
         Whether it was new; then her points rest for 72 h.
+
+    Raises:
+        RecentSignInNeeded: her session did not begin in the last minutes.
     """
+    require_recent_sign_in(session, session_id)
     new = know_device(session, citizen_id, device_digest(keys, device_id))
     if new:
         hold_spending(session, citizen_id)

@@ -172,7 +172,7 @@ def _is_right(password_hash: str, password: str) -> bool:
 
 @cache
 def _nobodys_hash() -> str:
-    """Return what is checked for an unknown name, so that the answer takes as long as for a known."""
+    """Return what is checked for an unknown name: it takes as long as for a known one."""
     return _hasher.hash(secrets.token_urlsafe(PASSWORD_BYTES))
 
 
