@@ -3,8 +3,10 @@
 from flask import Flask
 
 from service.access_tokens import AccessTokens
+from service.activities import account_api
 from service.activities import api as activities
 from service.activities.intake import Intake
+from service.ledger import api as ledger
 from service.runtime import Runtime
 from service.web import health, openapi
 from service.web.blueprint import Blueprint
@@ -17,6 +19,8 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     health.blueprint,
     openapi.blueprint,
     activities.blueprint,
+    account_api.blueprint,
+    ledger.blueprint,
 )
 
 
