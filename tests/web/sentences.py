@@ -2,6 +2,7 @@
 
 import ast
 import pkgutil
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +11,7 @@ import service
 from service.errors import DomainError
 
 SERVICE = Path(service.__file__).parent
+_WORDS = re.compile(r"[A-Za-z](?![^{]*\})")
 FAULTS = {"FieldFault": 2, "ParameterFault": 2}
 
 
@@ -48,7 +50,8 @@ def _called(node: ast.Call) -> str:
 
 def _texts(node: ast.expr) -> Iterator[str]:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        yield node.value
+        if _WORDS.search(node.value):  # "{sentence}" alone was translated where it was written
+            yield node.value
     elif isinstance(node, ast.IfExp):
         yield from _texts(node.body)
         yield from _texts(node.orelse)
