@@ -71,6 +71,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _settings() -> Settings:
+    FOLDER.parent.mkdir(mode=0o700, exist_ok=True)
     home = FOLDER / "home"
     shutil.rmtree(home, ignore_errors=True)
     with socket.socket() as probe:

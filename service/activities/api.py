@@ -64,7 +64,8 @@ def record_feed() -> Response:
 
     Lines have natural keys, so a feed may be sent again as it is: nothing is recorded twice.
     """
-    lines = read_feed(request.stream, is_gzip=_is_gzip())
+    is_gzip = _feed_is_gzip()
+    lines = read_feed(request.stream, is_gzip=is_gzip)
     feed = intake().record_feed(_calling_source(), lines)
     minimal = "return=minimal" in request.headers.get("Prefer", "")
     answer = feed_answer(feed, _language(), minimal=minimal)
@@ -124,7 +125,7 @@ def show_activity(activity_id: str) -> dict[str, Any]:
     return found.view(_language())
 
 
-def _is_gzip() -> bool:
+def _feed_is_gzip() -> bool:
     """Make the body readable here, where it may be large and packed, and say how it is packed."""
     if request.mimetype not in NDJSON:
         raise MediaTypeUnsupported("Please send the feed as application/x-ndjson.")
