@@ -102,6 +102,23 @@ class Database:
                 "The service is busy. Please send the same request again shortly."
             ) from error
 
+    @contextmanager
+    def one_statement(self) -> Iterator[psycopg.Connection[Any]]:
+        """Lend a bare connection for one reading statement, which is a transaction by itself.
+
+        Saves the round trips of BEGIN and COMMIT: half the time of a small read.
+
+        Raises:
+            DatabaseUnavailable: every connection of this process is busy for too long.
+        """
+        with self.raw_transaction() as connection:
+            connection.autocommit = True
+            try:
+                yield connection
+            finally:
+                if not connection.broken:  # a broken one is thrown away, and refuses settings
+                    connection.autocommit = False
+
     @property
     def pool(self) -> ConnectionPool[psycopg.Connection[Any]]:
         """The pool behind `raw_transaction`, opened on first use (so after any fork)."""

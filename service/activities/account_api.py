@@ -7,7 +7,7 @@ from service import clock
 from service.activities.account import account_of
 from service.web.access import current_caller, requires
 from service.web.blueprint import Blueprint
-from service.web.context import raw_transaction
+from service.web.context import one_statement
 
 blueprint = Blueprint("account", __name__, url_prefix="/v1", description="Points and grams")
 
@@ -59,7 +59,7 @@ class AccountView(Schema):
 def read_account() -> Response:
     """Return the caller's points and grams as they are today."""
     citizen_id = current_caller().id
-    with raw_transaction() as connection:
+    with one_statement() as connection:
         account = account_of(connection, citizen_id, clock.today())
     # Written out already: this answer is asked for thousands of times a second.
     return Response(account.as_json(), mimetype="application/json")

@@ -39,3 +39,10 @@ def raw_transaction() -> Iterator[psycopg.Connection[Any]]:
     """Open the one transaction of this request on a bare psycopg connection."""
     with runtime().database.raw_transaction() as connection:
         yield connection
+
+
+@contextmanager
+def one_statement() -> Iterator[psycopg.Connection[Any]]:
+    """Lend a bare psycopg connection for the one statement that this request reads with."""
+    with runtime().database.one_statement() as connection:
+        yield connection
