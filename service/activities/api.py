@@ -11,7 +11,7 @@ from service.activities import schemas
 from service.activities.answers import feed_answer, item
 from service.activities.candidates import SELF_RECORDED, Source
 from service.activities.errors import ActivityConflict, SourceSuspended
-from service.activities.feed_body import read_feed
+from service.activities.feed_body import FEED_BODY_BYTES_MAX, read_feed
 from service.activities.intake import Intake, Outcome
 from service.activities.lines import Unreadable, read_own_line
 from service.activities.reasons import sentence
@@ -133,7 +133,7 @@ def _feed_is_gzip() -> bool:
     if encoding not in ("identity", "gzip"):
         raise EncodingUnsupported("Please send the feed plain or with Content-Encoding: gzip.")
     refuse_unknown_length(request)
-    request.max_content_length = None
+    request.max_content_length = FEED_BODY_BYTES_MAX
     return encoding == "gzip"
 
 

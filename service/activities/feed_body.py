@@ -15,6 +15,9 @@ LINES_MAX = 10_000
 FEED_BYTES_MAX = 16 * 1024 * 1024
 """Unpacked. Ten thousand honest lines are two million bytes."""
 
+FEED_BODY_BYTES_MAX = 64 * 1024 * 1024
+"""A body that says it is longer is refused unread; of a shorter one the good lines are answered."""
+
 CHUNK_BYTES = 256 * 1024
 GZIP_WINDOW = 31
 """zlib's number for: a gzip header, and the largest window."""

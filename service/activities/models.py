@@ -344,7 +344,10 @@ class AppealDecision(Base):
     recorded_at: Mapped[RecordedAt]
 
     __table_args__ = (
-        ForeignKeyConstraint(["citizen_id", "appeal_id"], ["appeal.citizen_id", "appeal.id"]),
+        # An erasure deletes table after table, in any order.
+        ForeignKeyConstraint(
+            ["citizen_id", "appeal_id"], ["appeal.citizen_id", "appeal.id"], ondelete="CASCADE"
+        ),
         CheckConstraint("decision IN ('upheld', 'dismissed')", name="decision_is_known"),
         CheckConstraint("decided_by <> citizen_id", name="nobody_decides_her_own"),
     )
