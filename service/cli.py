@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from service.activities.importing import import_command
 from service.embedded import EngineError, reachable
 from service.errors import DomainError
 from service.methodologies import Library
@@ -16,7 +17,7 @@ from service.settings import Settings, settings_from
 from service.supervisor import serve
 from service.web.health import refuse_unsafe_server
 
-COMMANDS: tuple[click.Command, ...] = ()
+COMMANDS: tuple[click.Command, ...] = (import_command,)
 
 
 class OpenedOnFirstUse:
