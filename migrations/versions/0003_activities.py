@@ -268,7 +268,7 @@ CREATE TABLE appeal_decision (
     recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT pk_appeal_decision PRIMARY KEY (citizen_id, appeal_id),
     CONSTRAINT fk_appeal_decision_citizen_id_appeal_id_appeal
-        FOREIGN KEY (citizen_id, appeal_id) REFERENCES appeal (citizen_id, id),
+        FOREIGN KEY (citizen_id, appeal_id) REFERENCES appeal (citizen_id, id) ON DELETE CASCADE,
     CONSTRAINT ck_appeal_decision_decision_is_known CHECK (
         decision IN ('upheld', 'dismissed')),
     CONSTRAINT ck_appeal_decision_nobody_decides_her_own CHECK (decided_by <> citizen_id)
