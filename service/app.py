@@ -6,9 +6,13 @@ from service.access_tokens import AccessTokens
 from service.activities import account_api
 from service.activities import api as activities
 from service.activities.intake import Intake
+from service.identity import api as identity
+from service.identity.sessions import session_check
 from service.ledger import api as ledger
+from service.partners import api as partners
 from service.runtime import Runtime
 from service.web import health, openapi
+from service.web.access import SESSION_CHECK
 from service.web.blueprint import Blueprint
 from service.web.context import ACCESS_TOKENS, RUNTIME
 from service.web.edges import Edge
@@ -21,6 +25,8 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     activities.blueprint,
     account_api.blueprint,
     ledger.blueprint,
+    identity.blueprint,
+    partners.blueprint,
 )
 
 
@@ -41,6 +47,7 @@ def create_app(runtime: Runtime) -> Flask:
     app.url_map.merge_slashes = False
     app.extensions[RUNTIME] = runtime
     app.extensions[ACCESS_TOKENS] = AccessTokens(runtime.keys, runtime.settings.issuer)
+    app.extensions[SESSION_CHECK] = session_check(runtime)
     app.extensions[activities.INTAKE] = Intake(runtime.database, runtime.keys)
     register_problems(app)
     Edge(app, runtime)

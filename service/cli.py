@@ -10,14 +10,21 @@ import click
 from service.activities.importing import import_command
 from service.embedded import EngineError, reachable
 from service.errors import DomainError
+from service.identity import commands as identity
 from service.methodologies import Library
 from service.migrate import migrate
+from service.partners import commands as partners
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings, settings_from
 from service.supervisor import serve
 from service.web.health import refuse_unsafe_server
 
-COMMANDS: tuple[click.Command, ...] = (import_command,)
+COMMANDS: tuple[click.Command, ...] = (
+    import_command,
+    identity.staff_group,
+    identity.citizen_group,
+    partners.group,
+)
 
 
 class OpenedOnFirstUse:
