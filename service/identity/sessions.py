@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, Select, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from service import clock
@@ -22,7 +22,7 @@ from service.identity.errors import (
     RefreshTokenInvalid,
     RefreshTokenReused,
 )
-from service.identity.models import Citizen, RefreshFamily, RefreshToken, Staff
+from service.identity.models import Citizen, RefreshFamily, RefreshToken
 from service.runtime import Runtime
 
 TOKEN_BYTES = 32
@@ -120,12 +120,21 @@ def session_check(runtime: Runtime) -> Callable[[UUID], bool]:
     """
 
     def is_live(session_id: UUID) -> bool:
-        staff = select(literal(1)).where(Staff.id == session_id, Staff.state == "active")
-        citizen = _live_family().where(RefreshFamily.id == session_id)
-        with runtime.database.transaction() as session:
-            return session.scalar(select(or_(citizen.exists(), staff.exists()))) is True
+        question = {"session_id": session_id, "now": clock.now()}
+        with runtime.database.one_statement() as connection:
+            answer = connection.execute(_IS_LIVE, question).fetchone()
+        return answer is not None
 
     return is_live
+
+
+_IS_LIVE = """
+SELECT 1 FROM refresh_family JOIN citizen USING (citizen_id)
+WHERE refresh_family.id = %(session_id)s AND revoked_at IS NULL AND expires_at > %(now)s
+  AND citizen.state = 'active'
+UNION ALL
+SELECT 1 FROM staff WHERE id = %(session_id)s AND state = 'active'
+"""
 
 
 def _live_family() -> Select[int]:
