@@ -232,6 +232,11 @@ def _advise(request: Request, totals: ImportTotals) -> None:
             "Lines in conflict were recorded before, on other days: use the --shift-to of the "
             "first time."
         )
+    if totals.refused["too-late"]:
+        _say(
+            "Acts that come too late are refused for good. To let more days count, put a rules "
+            "version with a greater lateness in force before the import."
+        )
     if totals.refused["source-link-missing"]:
         _say("Lines of accounts that nobody has linked are not kept; they may be imported again.")
 
