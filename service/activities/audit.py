@@ -1,0 +1,254 @@
+"""The audit's invariants about activities: what was decided, issued, capped, frozen and left."""
+
+from typing import Final
+
+from service.activities.certification import DIGEST
+from service.ledger.audit import Check
+from service.methodologies import Library
+
+# Later decisions are few beside activities; the one with the largest number holds.
+LATEST: Final = """
+latest AS MATERIALIZED (
+    SELECT DISTINCT ON (citizen_id, activity_id)
+           citizen_id, activity_id, verdict, reduction_g, points, basis_id, rules_version
+    FROM verdict ORDER BY citizen_id, activity_id, seq DESC
+)
+"""
+
+COUNTS = "coalesce(latest.verdict IN ('certified', 'pending'), {first})"
+
+ISSUES_EQUAL_CERTIFIED = f"""
+WITH {LATEST}, certified AS (
+    SELECT a.citizen_id, a.id, coalesce(latest.points, a.points) AS points,
+           coalesce(latest.reduction_g, a.reduction_g) AS reduction_g
+    FROM activity a
+    LEFT JOIN latest ON latest.citizen_id = a.citizen_id AND latest.activity_id = a.id
+                     AND latest.verdict = 'certified'
+    WHERE a.verdict = 'certified' OR latest.activity_id IS NOT NULL
+), issued AS (
+    SELECT citizen_id, id, points, reduction_g FROM transfer WHERE kind = 'issue'
+)
+SELECT citizen_id, id AS activity_id, certified.points, issued.points AS issued_points,
+       certified.reduction_g, issued.reduction_g AS issued_g
+FROM certified FULL JOIN issued USING (citizen_id, id)
+WHERE certified.points IS DISTINCT FROM issued.points
+   OR certified.reduction_g IS DISTINCT FROM issued.reduction_g
+"""
+
+DETAILS_BELONG = """
+SELECT coalesce(a.citizen_id, d.citizen_id) AS citizen_id,
+       coalesce(a.id, d.activity_id) AS activity_id, a.behavior,
+       d.behavior AS detail_behavior, a.verdict, d.counted
+FROM activity a
+FULL JOIN activity_detail d ON d.citizen_id = a.citizen_id AND d.activity_id = a.id
+LEFT JOIN erasure e ON e.citizen_id = a.citizen_id
+WHERE (d.activity_id IS NULL AND e.citizen_id IS NULL)
+   OR (d.activity_id IS NOT NULL
+       AND (a.behavior, a.verdict <> 'refused') IS DISTINCT FROM (d.behavior, d.counted))
+"""
+
+LEFT_BEHIND = """
+SELECT d.citizen_id, d.activity_id
+FROM erasure_completion e JOIN activity_detail d ON d.citizen_id = e.citizen_id
+"""
+
+# The touching of ends is no overlap, and every trip takes a second at least: as intake decides.
+TRIPS_OVERLAP = f"""
+WITH {LATEST}, trip AS (
+    SELECT d.citizen_id, d.activity_id, d.started_at,
+           lag(d.activity_id) OVER before AS previous_activity_id,
+           max(greatest(d.ended_at, d.started_at + interval '1 second')) OVER (
+               PARTITION BY d.citizen_id ORDER BY d.started_at, d.activity_id
+               ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS under_way_until
+    FROM activity_detail d
+    LEFT JOIN latest ON latest.citizen_id = d.citizen_id AND latest.activity_id = d.activity_id
+    WHERE d.is_trip AND {COUNTS.format(first="d.counted")}
+    WINDOW before AS (PARTITION BY d.citizen_id ORDER BY d.started_at, d.activity_id)
+)
+SELECT citizen_id, activity_id, started_at, previous_activity_id, under_way_until
+FROM trip WHERE started_at < under_way_until
+"""
+
+COUNTED_TWICE = f"""
+WITH {LATEST}
+SELECT a.source_id, a.external_id, a.revision, count(*) AS activities,
+       (array_agg(a.id ORDER BY a.id))[:2] AS activity_ids
+FROM activity a
+LEFT JOIN latest ON latest.citizen_id = a.citizen_id AND latest.activity_id = a.id
+WHERE a.source_id IS NOT NULL AND {COUNTS.format(first="a.verdict <> 'refused'")}
+GROUP BY a.source_id, a.external_id, a.revision HAVING count(*) > 1
+"""
+
+# What a human let in on appeal is beyond the caps that refused it.
+CAPS_EXCEEDED = f"""
+WITH {LATEST}, cap (behavior, period, most) AS (VALUES {{caps}})
+SELECT d.citizen_id, d.behavior, cap.period,
+       date_trunc(cap.period, d.started_at AT TIME ZONE 'Asia/Shanghai') AS begins_at,
+       cap.most, count(*) AS activities
+FROM activity_detail d
+JOIN cap ON cap.behavior = d.behavior
+LEFT JOIN latest ON latest.citizen_id = d.citizen_id AND latest.activity_id = d.activity_id
+WHERE d.counted AND coalesce(latest.verdict IN ('certified', 'pending'), true)
+GROUP BY d.citizen_id, d.behavior, cap.period, begins_at, cap.most HAVING count(*) > cap.most
+"""
+
+WAITING_IS_PENDING = f"""
+WITH {LATEST}, undecided AS (
+    SELECT a.citizen_id, a.id AS activity_id, a.points, a.reduction_g
+    FROM activity a
+    LEFT JOIN latest ON latest.citizen_id = a.citizen_id AND latest.activity_id = a.id
+    WHERE coalesce(latest.verdict, a.verdict) = 'pending'
+)
+SELECT citizen_id, activity_id, undecided.points, p.points AS waiting_points,
+       undecided.reduction_g, p.reduction_g AS waiting_g
+FROM undecided FULL JOIN pending_activity p USING (citizen_id, activity_id)
+WHERE undecided.points IS DISTINCT FROM p.points
+   OR undecided.reduction_g IS DISTINCT FROM p.reduction_g
+"""
+
+FEEDS_ADD_UP = """
+WITH said AS (
+    SELECT id, sum(reduction_g) AS reduction_g, sum(points) AS points
+    FROM activity_batch GROUP BY id
+), found AS (
+    SELECT batch_id AS id, sum(reduction_g) AS reduction_g, sum(points) AS points
+    FROM activity WHERE verdict = 'certified' AND batch_id IS NOT NULL GROUP BY batch_id
+)
+SELECT id AS batch_id, said.reduction_g, found.reduction_g AS activities_g, said.points,
+       found.points AS activities_points
+FROM said FULL JOIN found USING (id)
+WHERE coalesce(said.reduction_g, 0) <> coalesce(found.reduction_g, 0)
+   OR coalesce(said.points, 0) <> coalesce(found.points, 0)
+"""
+
+BATCHES_ARE_FROZEN = f"""
+SELECT b.id AS batch_id, b.activities, count(a.id) AS items, b.reduction_g,
+       coalesce(sum(a.reduction_g), 0) AS items_g, b.points,
+       coalesce(sum(a.points), 0) AS items_points
+FROM certification_batch b
+LEFT JOIN certification_batch_item i ON i.batch_id = b.id
+LEFT JOIN activity a ON a.citizen_id = i.citizen_id AND a.id = i.activity_id
+GROUP BY b.id
+HAVING (b.activities, b.reduction_g, b.points, b.digest)
+       IS DISTINCT FROM (count(a.id), sum(a.reduction_g), sum(a.points), {DIGEST})
+"""
+
+OUTCOMES_ADD_UP = """
+WITH issued AS (
+    SELECT v.cause_id AS batch_id, count(*) AS activities, sum(a.reduction_g) AS reduction_g,
+           sum(a.points) AS points
+    FROM verdict v
+    JOIN certification_batch b ON b.id = v.cause_id
+    JOIN activity a ON a.citizen_id = v.citizen_id AND a.id = v.activity_id
+    WHERE v.verdict = 'certified'
+    GROUP BY v.cause_id
+)
+SELECT o.batch_id, d.decision, b.activities, o.approved, o.issued,
+       issued.activities AS issued_found, o.reduction_g, issued.reduction_g AS issued_g,
+       o.points, issued.points AS issued_points
+FROM certification_outcome o
+JOIN certification_batch b ON b.id = o.batch_id
+JOIN certification_decision d ON d.batch_id = o.batch_id
+LEFT JOIN issued ON issued.batch_id = o.batch_id
+WHERE (o.issued, o.reduction_g, o.points) IS DISTINCT FROM
+      (coalesce(issued.activities, 0), coalesce(issued.reduction_g, 0), coalesce(issued.points, 0))
+   OR o.approved <> CASE d.decision WHEN 'approved' THEN b.activities ELSE 0 END
+   OR b.activities <> o.issued
+      + (SELECT coalesce(sum(value::bigint), 0) FROM json_each_text(o.skipped))
+"""
+
+CLAIMS_COUNT = f"""
+WITH {LATEST}
+SELECT encode(c.key_digest, 'hex') AS key_digest, c.citizen_id, c.activity_id,
+       coalesce(latest.verdict, a.verdict) AS verdict
+FROM once_claim c
+LEFT JOIN activity a ON a.citizen_id = c.citizen_id AND a.id = c.activity_id
+LEFT JOIN latest ON latest.citizen_id = c.citizen_id AND latest.activity_id = c.activity_id
+WHERE coalesce(coalesce(latest.verdict, a.verdict) NOT IN ('certified', 'pending'), true)
+"""
+
+WITHOUT_GROUND = f"""
+WITH {LATEST}, ground AS (
+    SELECT basis_id, rules_version, (array_agg(id))[1] AS activity_id FROM activity
+    WHERE verdict <> 'refused' GROUP BY basis_id, rules_version
+    UNION ALL
+    SELECT basis_id, rules_version, activity_id FROM latest WHERE basis_id IS NOT NULL
+)
+SELECT basis_id, rules_version, activity_id FROM ground
+WHERE NOT EXISTS (SELECT FROM quantification_basis b WHERE b.id = ground.basis_id)
+   OR NOT EXISTS (SELECT FROM scheme_rules r WHERE r.version = ground.rules_version)
+"""
+
+
+def _caps() -> str:
+    """Return the rows of a VALUES list: behavior, period, and the most that any version lets in."""
+    most: dict[tuple[str, str], int] = {}
+    for methodology in Library.load().methodologies:
+        for cap in methodology.caps:
+            if cap.limit is not None:
+                key = methodology.behavior, cap.period
+                most[key] = max(cap.limit, most.get(key, 0))
+    return ", ".join(
+        f"('{behavior}', '{period}', {limit})" for (behavior, period), limit in most.items()
+    )
+
+
+CHECKS: tuple[Check, ...] = (
+    Check(
+        "issues-equal-certified",
+        "Every issue is one certified activity, every certified activity one issue, with equal"
+        " points and grams.",
+        ISSUES_EQUAL_CERTIFIED,
+    ),
+    Check(
+        "activities-have-details",
+        "Every activity has its times and quantities, unless the person has left, and they agree.",
+        DETAILS_BELONG,
+    ),
+    Check("erased-left-nothing", "Who has been erased left no times and quantities.", LEFT_BEHIND),
+    Check(
+        "trips-do-not-overlap",
+        "No two trips of one citizen that count took place at the same time.",
+        TRIPS_OVERLAP,
+    ),
+    Check(
+        "records-count-once",
+        "No record of a source counts for two citizens.",
+        COUNTED_TWICE,
+    ),
+    Check(
+        "caps-are-kept",
+        "Nobody has more activities of a behavior in a day or month than its cap.",
+        CAPS_EXCEEDED.format(caps=_caps()),
+    ),
+    Check(
+        "waiting-is-pending",
+        "What waits for certification is exactly what is pending, with equal points and grams.",
+        WAITING_IS_PENDING,
+    ),
+    Check(
+        "feeds-add-up",
+        "Every feed certified what its activities say.",
+        FEEDS_ADD_UP,
+    ),
+    Check(
+        "batches-are-frozen",
+        "Every certification batch is what it was when it was closed, to the digest.",
+        BATCHES_ARE_FROZEN,
+    ),
+    Check(
+        "outcomes-add-up",
+        "Every decision on a batch brought about what its verdicts say.",
+        OUTCOMES_ADD_UP,
+    ),
+    Check(
+        "claims-count",
+        "What may count only once is claimed by activities that count.",
+        CLAIMS_COUNT,
+    ),
+    Check(
+        "results-have-a-ground",
+        "Every result names a basis and rules that are kept.",
+        WITHOUT_GROUND,
+    ),
+)

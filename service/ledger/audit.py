@@ -1,0 +1,145 @@
+"""The audit: everything derived again from what only grows, and compared with what is stored.
+
+An invariant is data: a name, a sentence, and a query for the rows that break it. All of them are
+asked of one snapshot, so that what happens meanwhile cannot look like a difference.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg.rows import dict_row
+
+from service.db import Database
+
+SNAPSHOT = (
+    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+    "SET LOCAL statement_timeout = 0",  # an audit reads everything; it holds no lock
+    "SET LOCAL work_mem = '256MB'",
+    "SET LOCAL jit = off",
+)
+
+DIFFERENCES = """
+WITH difference AS MATERIALIZED ({query})
+SELECT (SELECT count(*) FROM difference) AS differences, difference.*
+FROM difference ORDER BY difference LIMIT 1
+"""
+
+LOTS_EQUAL_TRANSFERS = """
+WITH moved AS (
+    SELECT citizen_id, expires_on, kind, sum(points) AS points, sum(reduction_g) AS reduction_g
+    FROM transfer GROUP BY citizen_id, expires_on, kind
+), fold AS (
+    SELECT citizen_id, expires_on,
+           coalesce(sum(points) FILTER (WHERE kind = 'issue'), 0) AS issued_points,
+           coalesce(sum(reduction_g) FILTER (WHERE kind = 'issue'), 0) AS issued_g,
+           coalesce(sum(points) FILTER (WHERE kind = 'expire'), 0) AS expired_points,
+           coalesce(sum(reduction_g) FILTER (WHERE kind = 'expire'), 0) AS expired_g,
+           coalesce(sum(points) FILTER (WHERE kind = 'retire'), 0) AS retired_points,
+           coalesce(sum(reduction_g) FILTER (WHERE kind = 'retire'), 0) AS retired_g
+    FROM moved GROUP BY citizen_id, expires_on
+)
+SELECT citizen_id, expires_on,
+       lot.issued_points, fold.issued_points AS transfers_issued_points,
+       lot.issued_g, fold.issued_g AS transfers_issued_g,
+       lot.expired_points, fold.expired_points AS transfers_expired_points,
+       lot.expired_g, fold.expired_g AS transfers_expired_g,
+       lot.retired_points, fold.retired_points AS transfers_retired_points,
+       lot.retired_g, fold.retired_g AS transfers_retired_g,
+       lot.held_points, lot.held_g
+FROM lot FULL JOIN fold USING (citizen_id, expires_on)
+WHERE (lot.issued_points, lot.issued_g, lot.expired_points, lot.expired_g,
+       lot.retired_points, lot.retired_g, lot.held_points, lot.held_g)
+      IS DISTINCT FROM
+      (fold.issued_points, fold.issued_g, fold.expired_points, fold.expired_g,
+       fold.retired_points, fold.retired_g, 0, 0)
+"""
+
+ONE_FATE = """
+SELECT citizen_id, expires_on, issued_points, available_points, held_points, expired_points,
+       retired_points, issued_g, available_g, held_g, expired_g, retired_g
+FROM lot
+WHERE issued_points <> available_points + held_points + expired_points + retired_points
+   OR issued_g <> available_g + held_g + expired_g + retired_g
+   OR least(issued_points, available_points, held_points, expired_points, retired_points,
+            issued_g, available_g, held_g, expired_g, retired_g) < 0
+"""
+
+WITHOUT_ACCOUNT = """
+SELECT citizen_id, expires_on FROM lot
+WHERE NOT EXISTS (SELECT FROM account WHERE account.citizen_id = lot.citizen_id)
+"""
+
+EXPIRED_EARLY = """
+SELECT citizen_id, id, expires_on, recorded_at, points, reduction_g FROM transfer
+WHERE kind = 'expire' AND (recorded_at AT TIME ZONE 'Asia/Shanghai')::date <= expires_on
+"""
+
+
+class Check(NamedTuple):
+    """One invariant."""
+
+    name: str
+    says: str
+    query: str
+    """Returns the rows that break it, in columns that can be ordered."""
+
+
+class Finding(NamedTuple):
+    """What one invariant has come to."""
+
+    check: Check
+    differences: int
+    first: dict[str, Any] | None
+    """The first row that breaks the invariant, in full."""
+    seconds: float
+
+
+CHECKS: tuple[Check, ...] = (
+    Check(
+        "lots-equal-transfers",
+        "Every lot is the sum of its transfers, in points and in grams.",
+        LOTS_EQUAL_TRANSFERS,
+    ),
+    Check(
+        "one-fate",
+        "In every lot, issued = available + held + expired + retired, and nothing is negative.",
+        ONE_FATE,
+    ),
+    Check("lots-have-accounts", "Every lot belongs to an account.", WITHOUT_ACCOUNT),
+    Check("nothing-expires-early", "No point expired before its last day was over.", EXPIRED_EARLY),
+)
+
+
+def run_audit(database: Database, checks: Iterable[Check]) -> list[Finding]:
+    """Ask every invariant of one snapshot and return what was found."""
+    return list(audited(database, checks))
+
+
+def audited(database: Database, checks: Iterable[Check]) -> Iterator[Finding]:
+    """Ask one invariant after another of one snapshot, each answered when it is known."""
+    with database.raw_transaction() as connection:
+        for statement in SNAPSHOT:
+            connection.execute(statement)
+        for check in checks:
+            yield _finding(connection, check)
+
+
+def transfers_counted(database: Database) -> int:
+    """Return how many transfers there are."""
+    with database.raw_transaction() as connection:
+        connection.execute("SET LOCAL statement_timeout = 0")
+        row = connection.execute("SELECT count(*) FROM transfer").fetchone()
+    assert row is not None  # noqa: S101  an aggregate always has a row
+    return int(row[0])
+
+
+def _finding(connection: psycopg.Connection[Any], check: Check) -> Finding:
+    began_at = time.perf_counter()
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(DIFFERENCES.format(query=check.query)).fetchone()
+    seconds = time.perf_counter() - began_at
+    if row is None:
+        return Finding(check, 0, None, seconds)
+    return Finding(check, row.pop("differences"), row, seconds)
