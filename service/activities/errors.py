@@ -37,3 +37,75 @@ class SourceSuspended(Forbidden):
     """This source may not report at present."""
 
     code = "source-suspended"
+
+
+class BatchUnknown(NotFound):
+    """There is no such certification batch."""
+
+    code = "batch-unknown"
+
+
+class BatchUndecided(Conflict):
+    """The certification batch has not been decided."""
+
+    code = "batch-undecided"
+
+
+class BatchAlreadyDecided(Conflict):
+    """The certification batch has been decided before."""
+
+    code = "batch-already-decided"
+
+
+class BatchDigestMismatch(Conflict):
+    """The certification batch is not what was closed."""
+
+    code = "batch-digest-mismatch"
+
+
+class AppealUnknown(NotFound):
+    """There is no such appeal."""
+
+    code = "appeal-unknown"
+
+
+class NotAppealable(Conflict):
+    """Only a refusal can be appealed."""
+
+    code = "not-appealable"
+
+
+class AppealAlreadyMade(Conflict):
+    """The refusal has been appealed before."""
+
+    code = "appeal-already-made"
+
+
+class AppealAlreadyDecided(Conflict):
+    """The appeal has been decided before."""
+
+    code = "appeal-already-decided"
+
+
+class AppellantFrozen(Conflict):
+    """The appellant's account is frozen."""
+
+    code = "appellant-frozen"
+
+
+class NothingToCertify(Conflict):
+    """The activity gives no grams."""
+
+    code = "nothing-to-certify"
+
+
+class OverlapStands(Conflict):
+    """Another trip of the same time counts."""
+
+    code = "overlap-stands"
+
+
+class RuleStands(Conflict):
+    """A rule that no decision can set aside is against it."""
+
+    code = "rule-stands"

@@ -1,10 +1,13 @@
 """The worker: does jobs until it is told to stop, and picks up what a killed one left behind."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import procrastinate
+from procrastinate.exceptions import UniqueViolation
 from procrastinate.job_context import JobContext
+from procrastinate.jobs import Job, Status
+from procrastinate.manager import JobManager
 
 from service.db import APP_ROLE, CONNECT_ARGUMENTS, libpq_url
 from service.jobs.queue import QUEUE
@@ -72,30 +75,27 @@ def _connector(runtime: Runtime) -> procrastinate.PsycopgConnector:
 
 
 def _register(app: procrastinate.App, runtime: Runtime, task: Task) -> None:
-    def run(**arguments: Any) -> None:
-        task.run(runtime, **_own(arguments))
+    def run(timestamp: int = 0, **arguments: Any) -> None:  # noqa: ARG001  the library's own
+        task.run(runtime, **arguments)
 
-    retry = procrastinate.RetryStrategy(
-        max_attempts=task.attempts, exponential_wait=RETRY_WAIT_BASE_S
-    )
-    registered = app.task(name=task.name, queue=QUEUE, retry=retry)(run)
-    if task.cron is not None:
-        # One of a kind waits at a time: a slow worker does not pile them up.
-        app.periodic(cron=task.cron, queueing_lock=task.name, lock=task.name)(registered)
-
-
-def _own(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out the moment that the library adds to jobs that are due by the clock."""
-    return {name: value for name, value in arguments.items() if name != "timestamp"}
+    if task.cron is None:
+        retry = procrastinate.RetryStrategy(
+            max_attempts=task.attempts, exponential_wait=RETRY_WAIT_BASE_S
+        )
+        app.task(name=task.name, queue=QUEUE, retry=retry)(run)
+    else:
+        # The clock tries again. One of a kind waits and one works: a slow worker piles up none.
+        due = app.task(name=task.name, queue=QUEUE)(run)
+        app.periodic(cron=task.cron, queueing_lock=task.name, lock=task.name)(due)
 
 
 def _register_housekeeping(app: procrastinate.App, stalled_after_s: float) -> None:
-    async def rescue(context: JobContext, **_: Any) -> None:
+    async def rescue(context: JobContext, /, timestamp: int) -> None:  # noqa: ARG001
         manager = context.app.job_manager
         for job in await manager.get_stalled_jobs(seconds_since_heartbeat=stalled_after_s):
-            await manager.retry_job(job)
+            await _do_again(manager, job)
 
-    async def tidy(context: JobContext, **_: Any) -> None:
+    async def tidy(context: JobContext, /, timestamp: int) -> None:  # noqa: ARG001
         await context.app.job_manager.delete_old_jobs(
             nb_hours=KEPT_FOR_H, include_cancelled=True, include_aborted=True
         )
@@ -104,5 +104,13 @@ def _register_housekeeping(app: procrastinate.App, stalled_after_s: float) -> No
         ("jobs.rescue_stalled", rescue, RESCUE_CRON),
         ("jobs.delete_old", tidy, TIDY_CRON),
     ):
-        registered = app.task(name=name, queue=QUEUE, pass_context=True)(run)
-        app.periodic(cron=cron, queueing_lock=name)(registered)
+        due = app.task(name=name, queue=QUEUE, pass_context=True)(run)
+        app.periodic(cron=cron, queueing_lock=name)(due)
+
+
+async def _do_again(manager: JobManager, job: Job) -> None:
+    try:
+        await manager.retry_job(job)
+    except UniqueViolation:
+        # Another one of its kind waits already, and waits for this one to end.
+        await manager.finish_job(job, Status.ABORTED, delete_job=True)

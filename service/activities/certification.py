@@ -1,0 +1,188 @@
+"""Certification batches: a day's pending activities are closed, frozen, and decided by a verifier.
+
+A batch is of one source, methodology and day, and of at most `BATCH_ACTIVITIES_MAX` activities, so
+that no transaction lasts long; what comes late goes into a further batch of the same day. What the
+decision brings about is in `certifying.py`.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Literal, NamedTuple
+from uuid import UUID, uuid4
+
+import psycopg
+from psycopg.rows import class_row
+
+from service import clock
+from service.activities.errors import BatchAlreadyDecided, BatchDigestMismatch, BatchUnknown
+from service.db import Database
+from service.jobs.queue import enqueue
+
+BATCH_ACTIVITIES_MAX = 20_000
+CARRY_OUT = "certification.carry_out"
+"""The task that issues, or refuses, what a batch holds."""
+
+Decided = Literal["approved", "rejected"]
+
+# A frozen citizen's activities wait outside every batch until she is released.
+DUE = """
+    p.batch_id IS NULL AND p.due_on <= %(today)s AND EXISTS (
+        SELECT FROM citizen c WHERE c.citizen_id = p.citizen_id AND c.state = 'active')
+"""
+
+READ_DUE = f"""
+SELECT p.source_id, p.methodology_code, p.happened_on FROM pending_activity p WHERE {DUE}
+GROUP BY p.happened_on, p.methodology_code, p.source_id
+ORDER BY p.happened_on, p.methodology_code, p.source_id
+"""
+
+DIGEST = """sha256(string_agg(
+    uuid_send(a.id) || a.evidence_digest || int8send(a.reduction_g) || int8send(a.points),
+    ''::bytea ORDER BY a.id))
+"""
+"""Fields of fixed length, so no two different batches are written the same way."""
+
+# Another closer's rows, and those just being withdrawn, are passed over and not waited for.
+CLOSE = f"""
+WITH mine AS (
+    SELECT p.citizen_id, p.activity_id FROM pending_activity p
+    WHERE {DUE} AND p.source_id IS NOT DISTINCT FROM %(source_id)s
+      AND p.methodology_code = %(methodology_code)s AND p.happened_on = %(happened_on)s
+    ORDER BY p.citizen_id, p.activity_id LIMIT %(most)s
+    FOR UPDATE OF p SKIP LOCKED),
+taken AS (
+    UPDATE pending_activity p SET batch_id = %(id)s FROM mine
+    WHERE p.citizen_id = mine.citizen_id AND p.activity_id = mine.activity_id
+    RETURNING p.citizen_id, p.activity_id),
+listed AS (
+    INSERT INTO certification_batch_item (citizen_id, activity_id, batch_id)
+    SELECT citizen_id, activity_id, %(id)s FROM taken ORDER BY citizen_id, activity_id)
+INSERT INTO certification_batch
+    (id, source_id, methodology_code, happened_on, activities, reduction_g, points, digest)
+SELECT %(id)s, %(source_id)s, %(methodology_code)s, %(happened_on)s,
+       count(*), sum(a.reduction_g), sum(a.points), {DIGEST}
+FROM taken JOIN activity a ON a.citizen_id = taken.citizen_id AND a.id = taken.activity_id
+HAVING count(*) > 0
+RETURNING activities
+"""
+
+IS_FROZEN_AS_CLOSED = f"""
+SELECT b.activities = count(a.id) AND b.digest = {DIGEST}
+FROM certification_batch b
+LEFT JOIN certification_batch_item i ON i.batch_id = b.id
+LEFT JOIN activity a ON a.citizen_id = i.citizen_id AND a.id = i.activity_id
+WHERE b.id = %s GROUP BY b.id
+"""
+
+DECIDE = """
+INSERT INTO certification_decision (batch_id, decision, statement, verifier_id)
+VALUES (%s, %s, %s, %s) ON CONFLICT (batch_id) DO NOTHING RETURNING batch_id
+"""
+
+READ_DECISION = """
+SELECT batch_id, decision, statement, verifier_id, recorded_at AS decided_at
+FROM certification_decision WHERE batch_id = %s
+"""
+
+
+class DueGroup(NamedTuple):
+    """What goes into batches together."""
+
+    source_id: UUID | None
+    methodology_code: str
+    happened_on: date
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A verifier's word on a batch."""
+
+    batch_id: UUID
+    decision: Decided
+    statement: str
+    verifier_id: UUID
+    decided_at: datetime
+
+
+def close_due_batches(
+    database: Database, *, today: date | None = None, most: int = BATCH_ACTIVITIES_MAX
+) -> int:
+    """Close everything that is due into batches, each in its own transaction.
+
+    Any number of closers may be at work: a pending activity goes into one batch only.
+
+    Args:
+        database: as the application.
+        today: the Asia/Shanghai day up to which activities are due; by default the present one.
+        most: activities in one batch.
+
+    Returns:
+        How many batches were closed.
+    """
+    day = today or clock.today()
+    with database.raw_transaction() as connection:
+        groups = [DueGroup(*row) for row in connection.execute(READ_DUE, {"today": day})]
+    closed = 0
+    for group in groups:
+        while _close_one(database, group, day, most):
+            closed += 1
+    return closed
+
+
+def _close_one(database: Database, group: DueGroup, today: date, most: int) -> bool:
+    terms = {**group._asdict(), "id": uuid4(), "today": today, "most": most}
+    with database.raw_transaction() as connection:
+        return connection.execute(CLOSE, terms).fetchone() is not None
+
+
+def decide_batch(
+    connection: psycopg.Connection[Any],
+    batch_id: UUID,
+    decision: Decided,
+    statement: str,
+    verifier_id: UUID,
+) -> tuple[Decision, bool]:
+    """Write down a verifier's decision, once, and let a worker carry it out.
+
+    Returns:
+        The decision, and whether it is new: the same one again by the same verifier is not.
+
+    Raises:
+        BatchUnknown: there is no such batch.
+        BatchAlreadyDecided: on other terms, or by somebody else.
+        BatchDigestMismatch: the batch is not what it was when it was closed.
+    """
+    _require_intact(connection, batch_id)
+    new = connection.execute(DECIDE, (batch_id, decision, statement, verifier_id)).fetchone()
+    standing = decision_on(connection, batch_id)
+    assert standing is not None  # noqa: S101  written above, now or before
+    if new is not None:
+        enqueue(connection, CARRY_OUT, lock=f"{CARRY_OUT} {batch_id.hex}", batch_id=batch_id.hex)
+    elif (standing.decision, standing.statement, standing.verifier_id) != (
+        decision,
+        statement,
+        verifier_id,
+    ):
+        raise BatchAlreadyDecided(
+            "This batch has been {decision} before. A batch is decided once.",
+            decision=standing.decision,
+            decided_at=standing.decided_at.isoformat(),
+        )
+    return standing, new is not None
+
+
+def decision_on(connection: psycopg.Connection[Any], batch_id: UUID) -> Decision | None:
+    """Return the decision on a batch, or None while it is open."""
+    with connection.cursor(row_factory=class_row(Decision)) as cursor:
+        return cursor.execute(READ_DECISION, [batch_id]).fetchone()
+
+
+def _require_intact(connection: psycopg.Connection[Any], batch_id: UUID) -> None:
+    found = connection.execute(IS_FROZEN_AS_CLOSED, [batch_id]).fetchone()
+    if found is None:
+        raise BatchUnknown("There is no such certification batch.")
+    if found[0] is not True:
+        raise BatchDigestMismatch(
+            "The batch's activities are not those that were closed. Please tell the operator to run"
+            " carbon audit before anything is decided."
+        )

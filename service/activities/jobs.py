@@ -1,0 +1,26 @@
+"""What a worker does for activities: close what is due, carry out what was decided."""
+
+from uuid import UUID
+
+from service.activities.certification import CARRY_OUT, close_due_batches
+from service.activities.certifying import carry_out
+from service.jobs.tasks import Task
+from service.runtime import Runtime
+
+
+def close_batches(runtime: Runtime) -> None:
+    """Close everything that is due by now."""
+    close_due_batches(runtime.database)
+
+
+def carry_out_decision(runtime: Runtime, batch_id: str) -> None:
+    """Issue or refuse what a decided batch holds."""
+    carry_out(runtime.database, UUID(hex=batch_id))
+
+
+TASKS = (
+    # Often, so that nobody who tries the service out has to wait; with nothing due it reads one
+    # partial index.
+    Task("certification.close_due", close_batches, cron="* * * * * */15"),
+    Task(CARRY_OUT, carry_out_decision),
+)
