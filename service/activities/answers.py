@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import msgspec
 
 from service import ids
-from service.activities.intake import Feed, Outcome
+from service.activities.intake import Feed
+from service.activities.outcomes import Outcome
 from service.activities.reasons import sentence
 from service.messages import Language
 

@@ -12,8 +12,9 @@ from service.activities.answers import feed_answer, item
 from service.activities.candidates import SELF_RECORDED, Source
 from service.activities.errors import ActivityConflict, SourceSuspended
 from service.activities.feed_body import FEED_BODY_BYTES_MAX, read_feed
-from service.activities.intake import Intake, Outcome
+from service.activities.intake import Intake
 from service.activities.lines import Unreadable, read_own_line
+from service.activities.outcomes import Outcome
 from service.activities.reasons import sentence
 from service.activities.records import activities_of, activity_of
 from service.messages import Language, language_of

@@ -1,6 +1,7 @@
 """One line of a feed: from bytes to an activity as it was reported, or the reason why not."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 
@@ -37,7 +38,7 @@ class Unreadable(NamedTuple):
     """Why a line is no activity: nothing of it is stored and its key stays free."""
 
     code: str
-    params: dict[str, Any]
+    params: Mapping[str, Any]
 
 
 _decode = msgspec.json.Decoder(Line).decode

@@ -6,7 +6,7 @@ else is happening.
 
 from calendar import monthrange
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -27,16 +27,21 @@ from service.methodologies.reasons import Reason
 READ_NEIGHBOURS = """
 SELECT replace(d.citizen_id::text, '-', ''), replace(d.activity_id::text, '-', ''),
        extract(epoch FROM d.started_at)::float8, extract(epoch FROM d.ended_at)::float8,
-       d.behavior, d.is_trip, p.activity_id IS NOT NULL, p.source_id IS NULL
+       d.behavior, d.is_trip, d.counted
 FROM unnest(%s::uuid[], %s::float8[], %s::float8[]) AS span (citizen_id, from_s, to_s)
 JOIN activity_detail d ON d.citizen_id = span.citizen_id
     AND d.started_at >= to_timestamp(span.from_s) AND d.started_at < to_timestamp(span.to_s)
-LEFT JOIN pending_activity p ON p.citizen_id = d.citizen_id AND p.activity_id = d.activity_id
-LEFT JOIN LATERAL (
-    SELECT v.verdict FROM verdict v
-    WHERE v.citizen_id = d.citizen_id AND v.activity_id = d.activity_id
-    ORDER BY v.seq DESC LIMIT 1) latest ON true
-WHERE coalesce(latest.verdict IN ('certified', 'pending'), d.counted)
+"""
+
+READ_STANDINGS = """
+SELECT replace(asked.activity_id::text, '-', ''),
+       (SELECT v.verdict FROM verdict v
+        WHERE v.citizen_id = asked.citizen_id AND v.activity_id = asked.activity_id
+        ORDER BY v.seq DESC LIMIT 1),
+       p.activity_id IS NOT NULL, p.source_id IS NULL
+FROM unnest(%s::uuid[], %s::uuid[]) AS asked (citizen_id, activity_id)
+LEFT JOIN pending_activity p
+    ON p.citizen_id = asked.citizen_id AND p.activity_id = asked.activity_id
 """
 
 READ_BEHAVIORS = """
@@ -49,16 +54,17 @@ GROUP BY d.citizen_id
 
 @dataclass(slots=True)
 class Neighbour:
-    """Another act of the same citizen that counts."""
+    """Another act of the same citizen."""
 
     activity_id: str
     start_s: float
     end_s: float
     behavior: str
     is_trip: bool
-    is_pending: bool
-    is_self_recorded: bool
-    """Meaningful while it is pending."""
+    counts: bool
+    """By its first verdict, until `settle_standings` has looked for later ones."""
+    is_pending: bool = False
+    is_self_recorded: bool = False
 
 
 @dataclass(slots=True)
@@ -76,8 +82,9 @@ class Neighbourhood:
                 candidate.end_s,
                 candidate.behavior,
                 candidate.is_trip,
-                is_pending,
-                is_self_recorded,
+                counts=True,
+                is_pending=is_pending,
+                is_self_recorded=is_self_recorded,
             )
         )
 
@@ -87,14 +94,17 @@ class Neighbourhood:
 
     def overlapping(self, candidate: Candidate) -> list[Neighbour]:
         """Return the trips that take place at the same time, the touching of ends not counted."""
-        if not candidate.is_trip:
+        if not self.acts or not candidate.is_trip:
             return []
         start_s = candidate.start_s
         end_s = max(candidate.end_s, start_s + 1)
         return [
             act
             for act in self.acts
-            if act.is_trip and act.start_s < end_s and start_s < max(act.end_s, act.start_s + 1)
+            if act.is_trip
+            and act.start_s < end_s
+            and (start_s < act.end_s or start_s < act.start_s + 1)
+            and act.counts
         ]
 
     def cap_reached(self, candidate: Candidate) -> Reason | None:
@@ -111,7 +121,7 @@ class Neighbourhood:
         return sum(
             1
             for act in self.acts
-            if act.behavior == candidate.behavior and from_s <= act.start_s < to_s
+            if act.behavior == candidate.behavior and from_s <= act.start_s < to_s and act.counts
         )
 
 
@@ -126,7 +136,7 @@ def period_of(day: date, period: str) -> tuple[float, float]:
 
 def read_neighbours(
     connection: psycopg.Connection[Any], candidates: Iterable[Candidate]
-) -> dict[str, Neighbourhood]:
+) -> defaultdict[str, Neighbourhood]:
     """Return the neighbourhood of every citizen whose acts need one, with one statement."""
     spans = _spans(candidates)
     hoods: defaultdict[str, Neighbourhood] = defaultdict(Neighbourhood)
@@ -142,6 +152,52 @@ def read_neighbours(
         for citizen_id, *act in rows:
             hoods[citizen_id].acts.append(Neighbour(*act))
     return hoods
+
+
+def settle_standings(
+    connection: psycopg.Connection[Any],
+    candidates: Iterable[Candidate],
+    hoods: Mapping[str, Neighbourhood],
+) -> None:
+    """Look for later verdicts on acts that stand in the way of one of the candidates.
+
+    Few acts do, so only these are asked about. An act whose first verdict was a refusal may have
+    been certified on appeal; one that counted may have been withdrawn, rejected or superseded.
+    """
+    doubtful = {
+        act.activity_id: (candidate.citizen_id, act)
+        for candidate in candidates
+        if (hood := hoods.get(candidate.citizen_id)) is not None and hood.acts
+        for act in _in_the_way(hood, candidate)
+    }
+    if not doubtful:
+        return
+    rows = connection.execute(
+        READ_STANDINGS, (array_of(citizen for citizen, _ in doubtful.values()), array_of(doubtful))
+    )
+    for activity_id, latest, is_pending, is_self_recorded in rows:
+        act = doubtful[activity_id][1]
+        act.counts = act.counts if latest is None else latest in ("certified", "pending")
+        act.is_pending = is_pending
+        act.is_self_recorded = is_self_recorded
+
+
+def _in_the_way(hood: Neighbourhood, candidate: Candidate) -> list[Neighbour]:
+    """Return the acts on whose standing the verdict on the candidate may depend."""
+    methodology = candidate.binding.methodology if candidate.binding else None
+    if methodology is None or candidate.reason is not None:
+        return []
+    if any(cap.limit is not None and len(hood.acts) >= cap.limit for cap in methodology.caps):
+        return [act for act in hood.acts if act.behavior == candidate.behavior or act.is_trip]
+    if not methodology.is_trip:
+        return []
+    return [
+        act
+        for act in hood.acts
+        if act.is_trip
+        and act.start_s < candidate.end_s + 1
+        and candidate.start_s < max(act.end_s, act.start_s + 1)
+    ]
 
 
 def _spans(candidates: Iterable[Candidate]) -> dict[str, tuple[float, float]]:

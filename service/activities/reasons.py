@@ -151,12 +151,12 @@ REFUSED: Final[dict[str, dict[Language, str]]] = {
         "zh": "核证机构未批准当日批次：{statement}",
     },
     "appeal-dismissed": {
-        "en": "A human looked again and the refusal stands: {statement}",
-        "zh": "经人工复核，维持原决定：{statement}",
+        "en": "A human looked again and the refusal stands; the words are with your appeal.",
+        "zh": "经人工复核，维持原决定；具体说明见您的申诉。",
     },
     "appeal-upheld": {
-        "en": "A human looked again and the act counts: {statement}",
-        "zh": "经人工复核，该行为予以计入：{statement}",
+        "en": "A human looked again and the act counts; the words are with your appeal.",
+        "zh": "经人工复核，该行为予以计入；具体说明见您的申诉。",
     },
     "erased": {"en": "The person has been erased.", "zh": "该用户的信息已删除。"},
 }

@@ -1,0 +1,163 @@
+"""Deciding under the citizens' locks: what is new, what stands in the way, what is certified."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from service.activities.candidates import SELF_RECORDED, Candidate, Source
+from service.activities.claims import Claims
+from service.activities.neighbours import (
+    Neighbourhood,
+    read_excluding_behaviors,
+    read_neighbours,
+    settle_standings,
+)
+from service.activities.outcomes import Known, Outcome, outcome_of, repeated, repeated_here
+from service.activities.recording import Decided
+from service.bulk import array_of
+from service.keys import KeyRing
+from service.methodologies import exclusion_for
+from service.methodologies.reasons import Reason
+
+FROZEN = Reason("account-frozen", {})
+OVERLAP = Reason("overlap", {})
+
+READ_KNOWN = """
+SELECT replace(a.id::text, '-', ''), replace(a.citizen_id::text, '-', ''),
+       encode(a.evidence_digest, 'hex'), a.verdict, a.code, a.params, a.reduction_g, a.points
+FROM unnest(%s::uuid[], %s::uuid[]) AS asked (citizen_id, id)
+JOIN activity a ON a.citizen_id = asked.citizen_id AND a.id = asked.id
+"""
+
+
+@dataclass(slots=True)
+class Sorted:
+    """Candidates, sorted by whether their key has been seen."""
+
+    fresh: dict[str, Candidate] = field(default_factory=dict)
+    again: list[Candidate] = field(default_factory=list)
+    """Whose key stands in `fresh` already."""
+    known: list[Outcome] = field(default_factory=list)
+    """The answers to those that were recorded before."""
+
+
+def sort_out(connection: psycopg.Connection[Any], candidates: Sequence[Candidate]) -> Sorted:
+    """Tell what is new from repeats and contradictions of what is recorded."""
+    rows = connection.execute(
+        READ_KNOWN,
+        (
+            array_of([candidate.citizen_id for candidate in candidates]),
+            array_of([candidate.activity_id for candidate in candidates]),
+        ),
+    )
+    known = {row[0]: Known(*row[1:]) for row in rows}
+    found = Sorted()
+    for candidate in candidates:
+        before = known.get(candidate.activity_id)
+        if before is not None:
+            found.known.append(repeated(candidate, before))
+        elif candidate.activity_id in found.fresh:
+            found.again.append(candidate)
+        else:
+            found.fresh[candidate.activity_id] = candidate
+    return found
+
+
+def decide(
+    connection: psycopg.Connection[Any],
+    keys: KeyRing,
+    source: Source,
+    fresh: Sequence[Candidate],
+) -> Decided:
+    """Give each new act its verdict, in line order.
+
+    The reasons against an act come in this order: its own, an exclusion, a thing that counted
+    before, a cap, another trip at the same time.
+    """
+    hoods = read_neighbours(connection, fresh)
+    settle_standings(connection, fresh, hoods)
+    others = read_excluding_behaviors(connection, fresh)
+    claims = Claims.taken(connection, keys, [each for each in fresh if each.reason is None])
+    desk = _Desk(source, hoods, others, claims, Decided())
+    for candidate in fresh:
+        desk.decide(candidate)
+    claims.give_back(connection, [candidate for candidate, _ in desk.decided.refused])
+    return desk.decided
+
+
+@dataclass(slots=True)
+class _Desk:
+    source: Source
+    hoods: defaultdict[str, Neighbourhood]
+    others: Mapping[str, frozenset[str]]
+    claims: Claims
+    decided: Decided
+
+    def decide(self, candidate: Candidate) -> None:
+        hood = self.hoods[candidate.citizen_id]
+        reason = (
+            candidate.reason
+            or self._exclusion(candidate)
+            or self.claims.refusal(candidate)
+            or hood.cap_reached(candidate)
+            or self._overlap(candidate, hood)
+        )
+        if reason is not None:
+            self.decided.refused.append((candidate, reason))
+            return
+        is_pending = candidate.is_frozen or self.source.delay_days != 0
+        hood.add(
+            candidate,
+            is_pending=is_pending,
+            is_self_recorded=self.source.tier == SELF_RECORDED,
+        )
+        if is_pending:
+            why = FROZEN if candidate.is_frozen else None
+            self.decided.pending.append((candidate, why))
+        else:
+            self.decided.certified.append(candidate)
+
+    def _exclusion(self, candidate: Candidate) -> Reason | None:
+        behaviors = self.others.get(candidate.citizen_id)
+        if not behaviors or candidate.binding is None:
+            return None
+        return exclusion_for(candidate.binding.methodology, behaviors)
+
+    def _overlap(self, candidate: Candidate, hood: Neighbourhood) -> Reason | None:
+        """Refuse a trip beside another one, unless it is better vouched for and theirs waits."""
+        others = hood.overlapping(candidate)
+        if not others:
+            return None
+        if self.source.tier == SELF_RECORDED or not all(
+            other.is_pending and other.is_self_recorded for other in others
+        ):
+            return OVERLAP
+        for other in others:
+            self.decided.superseded.append((candidate, other))
+            hood.remove(other.activity_id)
+        return None
+
+
+def answers_to(decided: Decided, again: Sequence[Candidate]) -> list[Outcome]:
+    """Return the outcome of every act that was new, and of its repeats beside it."""
+    outcomes = [outcome_of(candidate, "certified", None) for candidate in decided.certified]
+    outcomes += [outcome_of(each, "pending", reason) for each, reason in decided.pending]
+    outcomes += [outcome_of(each, "refused", reason) for each, reason in decided.refused]
+    if not again:
+        return outcomes
+    first = {outcome.activity_id: outcome for outcome in outcomes}
+    acts = {candidate.activity_id: candidate for candidate in _all(decided)}
+    return outcomes + [
+        repeated_here(each, acts[each.activity_id], first[each.activity_id]) for each in again
+    ]
+
+
+def _all(decided: Decided) -> list[Candidate]:
+    return [
+        *decided.certified,
+        *(candidate for candidate, _ in decided.pending),
+        *(candidate for candidate, _ in decided.refused),
+    ]
