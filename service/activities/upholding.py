@@ -17,14 +17,17 @@ from service import clock
 from service.activities.candidates import TRIP_DURATION_MAX_S, Candidate, day_at, read_data
 from service.activities.claims import Claims
 from service.activities.errors import NothingToCertify, OverlapStands, RuleStands
-from service.activities.intake import exclusion
 from service.activities.lines import Unreadable
-from service.activities.neighbours import read_excluding_behaviors, read_neighbours
+from service.activities.neighbours import (
+    read_excluding_behaviors,
+    read_neighbours,
+    settle_standings,
+)
 from service.activities.recording import STORE_BASIS
 from service.activities.rulebook import DayTerms, read_rulebook
 from service.keys import KeyRing
 from service.ledger.issuing import Issue, issue_lots
-from service.methodologies import Binding
+from service.methodologies import Binding, exclusion_for
 from service.methodologies.reasons import Reason
 from service.partners.organisations import partner_by_id
 
@@ -89,14 +92,16 @@ def grant(
     """
     granted = _judged(connection, default_region, citizen_id, activity_id)
     candidate = granted.candidate
-    hood = read_neighbours(connection, [candidate])[candidate.citizen_id]
-    others = read_excluding_behaviors(connection, [candidate])
+    hoods = read_neighbours(connection, [candidate])
+    settle_standings(connection, [candidate], hoods)
+    hood = hoods[candidate.citizen_id]
+    others = read_excluding_behaviors(connection, [candidate]).get(candidate.citizen_id)
     if hood.overlapping(candidate):
         raise OverlapStands("Another trip of hers counts at that time, and trips never overlap.")
     claims = Claims.taken(connection, keys, [candidate])
     reason = (
         _impossible(candidate)
-        or exclusion(candidate, others)
+        or exclusion_for(granted.binding.methodology, others or frozenset())
         or hood.cap_reached(candidate)
         or claims.refusal(candidate)
     )

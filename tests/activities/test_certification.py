@@ -1,6 +1,7 @@
 """A day's pending activities become batches, and batches become points."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -55,7 +56,7 @@ def rides_of(runtime: Runtime, count: int) -> tuple[UUID, list[UUID], list[UUID]
     return source.id, people, activity_ids(feed)
 
 
-def batches_of(runtime: Runtime, source_id: UUID) -> list[UUID]:
+def batches_of(runtime: Runtime, source_id: UUID | None) -> list[UUID]:
     query = "SELECT id FROM certification_batch WHERE source_id = %s ORDER BY closed_at"
     return [batch_id for (batch_id,) in rows(runtime, query, source_id)]
 
@@ -357,7 +358,7 @@ class KilledError(Exception):
 
 def killed_before_its_commit(runtime: Runtime, decision: Decision) -> None:
     """Deal with a chunk, and lose everything before the commit."""
-    with pytest.raises(KilledError), runtime.database.raw_transaction() as connection:
+    with suppress(KilledError), runtime.database.raw_transaction() as connection:
         carry_out_chunk(connection, decision, 2)
         raise KilledError
 
