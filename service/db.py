@@ -11,11 +11,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
-from sqlalchemy import BigInteger, DateTime, Engine, MetaData, create_engine, func
+from sqlalchemy import BigInteger, DateTime, Engine, MetaData, Text, create_engine, func
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, sessionmaker
 
@@ -48,6 +48,7 @@ class Base(DeclarativeBase):
     """The tables' common ground; a model is a shape and holds no rules."""
 
     metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map: ClassVar[dict[Any, Any]] = {str: Text}
 
 
 class DatabaseUnavailable(Unavailable):

@@ -1,0 +1,54 @@
+"""`carbon expire` and `carbon audit`."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+from click.testing import CliRunner
+
+from service import clock
+from service.ledger.audit import CHECKS
+from service.ledger.commands import audit_command, expire_command
+from service.runtime import Runtime
+from tests.ledger.conftest import issue
+from tests.ledger.damage import damaged
+
+YESTERDAY = clock.today() - timedelta(days=1)
+
+
+class TestTheExpireCommand:
+    def test_says_what_it_booked(self, fresh_runtime: Runtime) -> None:
+        issue(fresh_runtime, uuid4(), 5, 50, YESTERDAY)
+
+        result = CliRunner().invoke(expire_command, obj=fresh_runtime)
+
+        assert result.exit_code == 0
+        assert "5 points and 50 g in 1 lots" in result.output
+
+    def test_takes_a_day(self, fresh_runtime: Runtime) -> None:
+        issue(fresh_runtime, uuid4(), 5, 50, YESTERDAY)
+
+        result = CliRunner().invoke(
+            expire_command, ["--as-of", YESTERDAY.isoformat()], obj=fresh_runtime
+        )
+
+        assert "0 points and 0 g in 0 lots" in result.output
+
+
+class TestTheAuditCommand:
+    def test_names_every_invariant(self, fresh_runtime: Runtime) -> None:
+        result = CliRunner().invoke(audit_command(CHECKS), obj=fresh_runtime)
+
+        assert result.exit_code == 0
+        assert all(check.name in result.output for check in CHECKS)
+
+    def test_fails_with_the_first_difference_in_full(self, fresh_runtime: Runtime) -> None:
+        citizen = uuid4()
+        issue(fresh_runtime, citizen, 5, 50, clock.today())
+        damaged(fresh_runtime, "UPDATE transfer SET points = 6")
+
+        result = CliRunner().invoke(audit_command(CHECKS), obj=fresh_runtime)
+
+        assert result.exit_code == 1
+        assert "BROKEN  lots-equal-transfers" in result.output
+        assert str(citizen) in result.output
+        assert '"transfers_issued_points": "6"' in result.output
