@@ -3,9 +3,10 @@
 Nothing here reads the database, so it is done before any lock is taken.
 """
 
-import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -25,13 +26,17 @@ TRIP_DURATION_MAX_S = DAY_S
 """The longest trip: the check for overlaps looks back this far and no further."""
 ACT_DURATION_MAX_S = 366 * DAY_S
 
-REACH_S = range(32_503_680_000)
-"""Moments that can be worked with: from 1970 to the year 3000."""
+LAST_MOMENT_S = 32_503_680_000
+"""Moments that can be worked with are those from 1970 to the year 3000."""
 
 SIGNED = "signed"
 SELF_RECORDED = "self_recorded"
 
-_data_decoders: dict[type, msgspec.json.Decoder[Any]] = {}
+LESS_THAN_A_GRAM = Reason("reduction-zero", {})
+
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What a decoder may raise, whatever it is given."""
+
 _encode = msgspec.json.encode
 
 
@@ -81,7 +86,7 @@ class Candidate:
     @property
     def day(self) -> date:
         """The Asia/Shanghai day on which it began."""
-        return day_at(self.start_s)
+        return self.terms.day if self.terms else day_at(self.start_s)
 
     @property
     def is_trip(self) -> bool:
@@ -94,6 +99,26 @@ def day_at(moment_s: float) -> date:
     return date.fromordinal(EPOCH_DAY + int(moment_s + SHANGHAI_OFFSET_S) // DAY_S)
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What holds for every act of one behavior on one day, worked out once."""
+
+    binding: Binding
+    terms: DayTerms | None
+    decode: Callable[[msgspec.Raw], Any]
+    latest_end_s: float
+    """An act that ends later is in the future."""
+    earliest_end_s: float
+    """An act that ended before is reported too late."""
+    refusal: Reason | None
+    """Why no act of this kind, place and day is certified, or None."""
+    unvouched: Reason | None
+    """Why the source's word is not enough for it, or None."""
+    longest_s: int
+    farthest_m: int | None
+    fastest_kmh: int | None
+
+
 class Examiner:
     """Judges the acts of one source by one edition of the rules, at one moment."""
 
@@ -101,7 +126,8 @@ class Examiner:
         self.source = source
         self.rulebook = rulebook
         self.now_s = now.timestamp()
-        self._bindings: dict[tuple[str, int], Binding] = {}
+        self._key = source.key.hex()
+        self._grounds: dict[tuple[str, int], Ground] = {}
 
     def candidate(
         self,
@@ -118,76 +144,79 @@ class Examiner:
         Returns:
             The candidate, refused or not; or why its quantities cannot be read at all.
         """
-        start_s, end_s = line.started_at.timestamp(), line.ended_at.timestamp()
-        if int(start_s) not in REACH_S or int(end_s) not in REACH_S:
+        started_at, ended_at, behavior = line.started_at, line.ended_at, line.behavior
+        start_s, end_s = started_at.timestamp(), ended_at.timestamp()
+        if not (0 <= start_s < LAST_MOMENT_S and 0 <= end_s < LAST_MOMENT_S):
             return Unreadable("time-malformed", {"pointer": "/started_at"})
+        ground = self._ground(behavior, start_s)
+        if ground is None:
+            return Unreadable("behavior-unknown", {"behavior": behavior[:64]})
         try:
-            binding = self._binding(line.behavior, start_s)
-        except BehaviorUnknown:
-            return Unreadable("behavior-unknown", {"behavior": line.behavior[:64]})
-        data = read_data(binding.data_type, line.activity_data)
-        if isinstance(data, Unreadable):
-            return data
-        data_json = _encode(data).decode()
-        terms = self.rulebook.terms_of(day_at(start_s))
-        reason = self._reason(binding, terms, data, start_s, end_s)
-        grams = 0 if reason else binding.quantify(data)
+            data = ground.decode(line.activity_data)
+        except UNREADABLE as error:
+            return _data_flaw(line.activity_data, error)
+        terms = ground.terms
+        reason = _reason(ground, data, start_s, end_s)
+        grams = 0 if reason else ground.binding.quantify(data)
         if not grams and reason is None:
-            reason = Reason("reduction-zero", {})
-        content = f"{line.behavior}|{start_s!r}|{end_s!r}|{account_digest}|{data_json}"
+            reason = LESS_THAN_A_GRAM
+        data_json = _encode(data).decode()
+        content = f"{behavior}|{start_s}|{end_s}|{account_digest}|{data_json}"
         return Candidate(
-            line=number,
-            citizen_id=citizen_id,
-            activity_id=activity_id(citizen_id, self.source.key, line.external_id),
-            external_id=line.external_id,
-            behavior=line.behavior,
-            started_at=line.started_at,
-            ended_at=line.ended_at,
-            start_s=start_s,
-            end_s=end_s,
-            data=data,
-            data_json=data_json,
-            evidence_digest=hashlib.sha256(content.encode()).hexdigest(),
-            account_digest=account_digest,
-            terms=terms,
-            binding=binding,
-            reduction_g=grams,
-            points=grams * terms.points // terms.per_g if terms and grams else 0,
-            reason=reason,
-            is_frozen=is_frozen,
-            simulated=simulated,
+            number,
+            citizen_id,
+            derived_id(f"{citizen_id}:{self._key}:0:{line.external_id}"),
+            line.external_id,
+            behavior,
+            started_at,
+            ended_at,
+            start_s,
+            end_s,
+            data,
+            data_json,
+            sha256(content.encode()).hexdigest(),
+            account_digest,
+            terms,
+            ground.binding,
+            grams,
+            grams * terms.points // terms.per_g if terms and grams else 0,
+            reason,
+            is_frozen,
+            simulated,
         )
 
-    def _binding(self, behavior: str, start_s: float) -> Binding:
+    def _ground(self, behavior: str, start_s: float) -> Ground | None:
+        """Return what holds for the behavior on the day, or None for no behavior of ours."""
         key = behavior, int(start_s + SHANGHAI_OFFSET_S) // DAY_S
-        binding = self._bindings.get(key)
-        if binding is None:
-            binding = self.rulebook.library.bind(behavior, self.source.region, day_at(start_s))
-            self._bindings[key] = binding
-        return binding
+        ground = self._grounds.get(key)
+        if ground is None:
+            try:
+                ground = self._grounds[key] = self._laid(behavior, day_at(start_s))
+            except BehaviorUnknown:
+                return None
+        return ground
 
-    def _reason(
-        self, binding: Binding, terms: DayTerms | None, data: Any, start_s: float, end_s: float
-    ) -> Reason | None:
-        """Return the first reason against the act, in the documented order."""
-        return (
-            self._untimely(terms, start_s, end_s)
-            or binding.refusal
-            or binding.refusal_for(data)
-            or self._unvouched(binding)
-            or implausible(binding, data, end_s - start_s)
+    def _laid(self, behavior: str, day: date) -> Ground:
+        binding = self.rulebook.library.bind(behavior, self.source.region, day)
+        terms = self.rulebook.terms_of(day)
+        methodology = binding.methodology
+        limits = methodology.plausibility
+        longest_s = TRIP_DURATION_MAX_S if methodology.is_trip else ACT_DURATION_MAX_S
+        if limits is not None and limits.max_duration_s is not None:
+            longest_s = min(longest_s, limits.max_duration_s)
+        rules = terms.rules if terms else None
+        return Ground(
+            binding=binding,
+            terms=terms,
+            decode=msgspec.json.Decoder(binding.data_type).decode,
+            latest_end_s=self.now_s + (rules.clock_tolerance_s if rules else 0),
+            earliest_end_s=self.now_s - (rules.lateness_days * DAY_S if rules else 0),
+            refusal=binding.refusal,
+            longest_s=longest_s,
+            farthest_m=limits.max_distance_m if limits else None,
+            fastest_kmh=limits.max_speed_kmh if limits else None,
+            unvouched=self._unvouched(binding),
         )
-
-    def _untimely(self, terms: DayTerms | None, start_s: float, end_s: float) -> Reason | None:
-        if end_s < start_s:
-            return Reason("ends-before-start", {})
-        if terms is None:
-            return Reason("rules-not-in-force", {})
-        if end_s > self.now_s + terms.rules.clock_tolerance_s:
-            return Reason("in-the-future", {})
-        if self.now_s - end_s > terms.rules.lateness_days * DAY_S:
-            return Reason("too-late", {"days": str(terms.rules.lateness_days)})
-        return None
 
     def _unvouched(self, binding: Binding) -> Reason | None:
         if self.source.tier == SELF_RECORDED and binding.methodology.evidence == SIGNED:
@@ -195,20 +224,44 @@ class Examiner:
         return None
 
 
-def implausible(binding: Binding, data: Any, duration_s: float) -> Reason | None:
+def _reason(ground: Ground, data: Any, start_s: float, end_s: float) -> Reason | None:
+    """Return the first reason against the act by itself.
+
+    In this order: its times, its methodology, its quantities, who vouches for it, and whether
+    anybody can have done it.
+    """
+    if not start_s <= end_s <= ground.latest_end_s or end_s < ground.earliest_end_s:
+        return _untimely(ground, start_s, end_s)
+    if ground.terms is None:
+        return Reason("rules-not-in-force", {})
+    return (
+        ground.refusal
+        or ground.binding.refusal_for(data)
+        or ground.unvouched
+        or _implausible(ground, data, end_s - start_s)
+    )
+
+
+def _untimely(ground: Ground, start_s: float, end_s: float) -> Reason:
+    if end_s < start_s:
+        return Reason("ends-before-start", {})
+    if ground.terms is None:
+        return Reason("rules-not-in-force", {})
+    if end_s > ground.latest_end_s:
+        return Reason("in-the-future", {})
+    return Reason("too-late", {"days": str(ground.terms.rules.lateness_days)})
+
+
+def _implausible(ground: Ground, data: Any, duration_s: float) -> Reason | None:
     """Return why nobody can have done this, or None."""
-    limits = binding.methodology.plausibility
-    longest_s = TRIP_DURATION_MAX_S if binding.methodology.is_trip else ACT_DURATION_MAX_S
-    if limits is not None and limits.max_duration_s is not None:
-        longest_s = min(longest_s, limits.max_duration_s)
-    if duration_s > longest_s:
-        return Reason("duration-impossible", {"limit_s": str(longest_s)})
+    if duration_s > ground.longest_s:
+        return Reason("duration-impossible", {"limit_s": str(ground.longest_s)})
     distance_m = getattr(data, "distance_m", None)
-    if limits is None or distance_m is None:
+    if distance_m is None:
         return None
-    if limits.max_distance_m is not None and distance_m > limits.max_distance_m:
-        return Reason("distance-impossible", {"limit_m": str(limits.max_distance_m)})
-    speed = limits.max_speed_kmh
+    if ground.farthest_m is not None and distance_m > ground.farthest_m:
+        return Reason("distance-impossible", {"limit_m": str(ground.farthest_m)})
+    speed = ground.fastest_kmh
     if speed is not None and distance_m * 3600 > speed * 1000 * duration_s:
         return Reason("speed-impossible", {"limit_kmh": str(speed)})
     return None
@@ -216,17 +269,18 @@ def implausible(binding: Binding, data: Any, duration_s: float) -> Reason | None
 
 def read_data(data_type: type, raw: msgspec.Raw) -> Any | Unreadable:
     """Read the measured quantities of an act as its methodology wants them."""
-    decoder = _data_decoders.get(data_type)
-    if decoder is None:
-        decoder = _data_decoders[data_type] = msgspec.json.Decoder(data_type)
     try:
-        return decoder.decode(raw)
-    except msgspec.ValidationError as error:
+        return msgspec.json.Decoder(data_type).decode(raw)
+    except UNREADABLE as error:
+        return _data_flaw(raw, error)
+
+
+def _data_flaw(raw: msgspec.Raw, error: Exception) -> Unreadable:
+    if isinstance(error, msgspec.ValidationError):
         flaw = shape_flaw(error)
         pointer = f"/activity_data{flaw.params['pointer']}"
         return Unreadable(flaw.code, {**flaw.params, "pointer": pointer})
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return flaw_in(bytes(raw)) or Unreadable("json-malformed", {"problem": "activity_data"})
+    return flaw_in(bytes(raw)) or Unreadable("json-malformed", {"problem": "activity_data"})
 
 
 def activity_id(citizen_id: str, source_key: bytes, external_id: str, revision: int = 0) -> str:
@@ -237,6 +291,10 @@ def activity_id(citizen_id: str, source_key: bytes, external_id: str, revision: 
     Returns:
         A version 8 UUID (RFC 9562) as 32 hexadecimal digits.
     """
-    material = f"{citizen_id}:{source_key.hex()}:{revision}:{external_id}"
-    digest = hashlib.sha256(material.encode()).hexdigest()
+    return derived_id(f"{citizen_id}:{source_key.hex()}:{revision}:{external_id}")
+
+
+def derived_id(natural_key: str) -> str:
+    """Return the version 8 UUID that stands for a natural key, as 32 hexadecimal digits."""
+    digest = sha256(natural_key.encode()).hexdigest()
     return f"{digest[:12]}8{digest[13:16]}8{digest[17:32]}"

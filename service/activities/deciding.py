@@ -100,7 +100,7 @@ class _Desk:
         hood = self.hoods[candidate.citizen_id]
         reason = (
             candidate.reason
-            or self._exclusion(candidate)
+            or exclusion(candidate, self.others)
             or self.claims.refusal(candidate)
             or hood.cap_reached(candidate)
             or self._overlap(candidate, hood)
@@ -120,12 +120,6 @@ class _Desk:
         else:
             self.decided.certified.append(candidate)
 
-    def _exclusion(self, candidate: Candidate) -> Reason | None:
-        behaviors = self.others.get(candidate.citizen_id)
-        if not behaviors or candidate.binding is None:
-            return None
-        return exclusion_for(candidate.binding.methodology, behaviors)
-
     def _overlap(self, candidate: Candidate, hood: Neighbourhood) -> Reason | None:
         """Refuse a trip beside another one, unless it is better vouched for and theirs waits."""
         others = hood.overlapping(candidate)
@@ -139,6 +133,14 @@ class _Desk:
             self.decided.superseded.append((candidate, other))
             hood.remove(other.activity_id)
         return None
+
+
+def exclusion(candidate: Candidate, others: Mapping[str, frozenset[str]]) -> Reason | None:
+    """Return why another behavior of the citizen puts her outside the methodology, or None."""
+    behaviors = others.get(candidate.citizen_id)
+    if not behaviors or candidate.binding is None:
+        return None
+    return exclusion_for(candidate.binding.methodology, behaviors)
 
 
 def answers_to(decided: Decided, again: Sequence[Candidate]) -> list[Outcome]:

@@ -25,7 +25,7 @@ from service.activities.recording import Recorder
 from service.activities.rulebook import Shelf
 from service.bulk import COPY_FROM
 from service.db import Database
-from service.identity.source_links import account_digest, holder_at, holders_of
+from service.identity.source_links import account_digester, holder_at, holders_of
 from service.keys import KeyRing
 from service.ledger.accounts import lock_accounts
 
@@ -154,7 +154,8 @@ def judged(
     """
     source_id = feed.source.id
     assert source_id is not None  # noqa: S101  a feed has a source
-    digests = [account_digest(intake.keys, source_id, line.account_ref) for _, line in lines]
+    digest_of = account_digester(intake.keys, source_id)
+    digests = [digest_of(line.account_ref) for _, line in lines]
     holders = holders_of(connection, source_id, list(set(digests)))
     examiner = Examiner(feed.source, intake.shelf.rulebook(connection), clock.now())
     candidates: list[Candidate] = []

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 import psycopg
@@ -125,6 +126,7 @@ class Neighbourhood:
         )
 
 
+@lru_cache(maxsize=4096)
 def period_of(day: date, period: str) -> tuple[float, float]:
     """Return the beginning and end of the day or month around a day, in seconds since 1970."""
     first, days = day, 1

@@ -5,7 +5,7 @@ far back as nobody else's link did. An account is known here only by a keyed dig
 """
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -46,7 +46,17 @@ def account_digest(keys: KeyRing, source_id: UUID, account_ref: str) -> bytes:
         source_id: the same card number means another account at another source.
         account_ref: well-formed Unicode, exactly as the source and the citizen write it.
     """
-    return hmac.digest(keys.account_key.secret, source_id.bytes + account_ref.encode(), "sha256")
+    return account_digester(keys, source_id)(account_ref)
+
+
+def account_digester(keys: KeyRing, source_id: UUID) -> Callable[[str], bytes]:
+    """Return `account_digest` for one source, made ready for thousands of accounts."""
+    secret, salt = keys.account_key.secret, source_id.bytes
+
+    def digest(account_ref: str) -> bytes:
+        return hmac.digest(secret, salt + account_ref.encode(), "sha256")
+
+    return digest
 
 
 def masked_account(account_ref: str) -> str:
