@@ -1,7 +1,7 @@
 """Deciding under the citizens' locks: what is new, what stands in the way, what is certified."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,6 @@ from service.activities.claims import Claims
 from service.activities.neighbours import (
     Neighbourhood,
     read_excluding_behaviors,
-    read_neighbours,
     settle_standings,
 )
 from service.activities.outcomes import Known, Outcome, outcome_of, repeated, repeated_here
@@ -44,15 +43,21 @@ class Sorted:
     """The answers to those that were recorded before."""
 
 
-def sort_out(connection: psycopg.Connection[Any], candidates: Sequence[Candidate]) -> Sorted:
-    """Tell what is new from repeats and contradictions of what is recorded."""
-    rows = connection.execute(
+def ask_known(
+    connection: psycopg.Connection[Any], candidates: Sequence[Candidate]
+) -> psycopg.Cursor[Any]:
+    """Ask what is recorded under the candidates' keys."""
+    return connection.execute(
         READ_KNOWN,
         (
             array_of([candidate.citizen_id for candidate in candidates]),
             array_of([candidate.activity_id for candidate in candidates]),
         ),
     )
+
+
+def sort_out(rows: Iterable[tuple[Any, ...]], candidates: Sequence[Candidate]) -> Sorted:
+    """Tell what is new from repeats and contradictions of what is recorded."""
     known = {row[0]: Known(*row[1:]) for row in rows}
     found = Sorted()
     for candidate in candidates:
@@ -71,13 +76,13 @@ def decide(
     keys: KeyRing,
     source: Source,
     fresh: Sequence[Candidate],
+    hoods: defaultdict[str, Neighbourhood],
 ) -> Decided:
     """Give each new act its verdict, in line order.
 
     The reasons against an act come in this order: its own, an exclusion, a thing that counted
     before, a cap, another trip at the same time.
     """
-    hoods = read_neighbours(connection, fresh)
     settle_standings(connection, fresh, hoods)
     others = read_excluding_behaviors(connection, fresh)
     claims = Claims.taken(connection, keys, [each for each in fresh if each.reason is None])

@@ -18,8 +18,9 @@ from psycopg import errors as pg
 
 from service import clock
 from service.activities.candidates import Candidate, Examiner, Source
-from service.activities.deciding import answers_to, decide, sort_out
+from service.activities.deciding import answers_to, ask_known, decide, sort_out
 from service.activities.lines import Line, OwnLine, Unreadable, read_line
+from service.activities.neighbours import ask_neighbours, neighbourhoods
 from service.activities.outcomes import Outcome, unstored
 from service.activities.recording import Recorder
 from service.activities.rulebook import Shelf
@@ -254,9 +255,13 @@ class _Part:
         """Decide under the citizens' locks, write and issue."""
         if candidates:
             lock_accounts(connection, [candidate.citizen_id for candidate in candidates])
-            found = sort_out(connection, candidates)
+            # Both questions are on their way before the first answer is waited for.
+            known = ask_known(connection, candidates)
+            neighbours = ask_neighbours(connection, candidates)
+            found = sort_out(known, candidates)
+            hoods = neighbourhoods(neighbours)
             fresh = list(found.fresh.values())
-            decided = decide(connection, self.intake.keys, self.feed.source, fresh)
+            decided = decide(connection, self.intake.keys, self.feed.source, fresh, hoods)
             recorder = Recorder(connection, self.feed.source, self.feed.batch_id)
             self.bases = recorder.write(decided, self.intake.known_bases)
             self.outcomes += found.known

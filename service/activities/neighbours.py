@@ -136,23 +136,28 @@ def period_of(day: date, period: str) -> tuple[float, float]:
     return float(begin_s), float(begin_s + days * DAY_S)
 
 
-def read_neighbours(
+def ask_neighbours(
     connection: psycopg.Connection[Any], candidates: Iterable[Candidate]
-) -> defaultdict[str, Neighbourhood]:
-    """Return the neighbourhood of every citizen whose acts need one, with one statement."""
+) -> psycopg.Cursor[Any] | None:
+    """Ask for the acts around those of the candidates that need it, with one statement."""
     spans = _spans(candidates)
+    if not spans:
+        return None
+    return connection.execute(
+        READ_NEIGHBOURS,
+        (
+            array_of(spans),
+            array_of([from_s for from_s, _ in spans.values()]),
+            array_of([to_s for _, to_s in spans.values()]),
+        ),
+    )
+
+
+def neighbourhoods(answer: psycopg.Cursor[Any] | None) -> defaultdict[str, Neighbourhood]:
+    """Return the neighbourhood of every citizen from what `ask_neighbours` was answered."""
     hoods: defaultdict[str, Neighbourhood] = defaultdict(Neighbourhood)
-    if spans:
-        rows = connection.execute(
-            READ_NEIGHBOURS,
-            (
-                array_of(spans),
-                array_of(from_s for from_s, _ in spans.values()),
-                array_of(to_s for _, to_s in spans.values()),
-            ),
-        )
-        for citizen_id, *act in rows:
-            hoods[citizen_id].acts.append(Neighbour(*act))
+    for citizen_id, *act in answer or ():
+        hoods[citizen_id].acts.append(Neighbour(*act))
     return hoods
 
 
