@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from service.activities.feeds import ActivityLine, ReadCounts
-from service.activities.intake import Outcome
+from service.activities.outcomes import Outcome
 
 VERDICTS = ("certified", "pending", "duplicate", "conflict", "refused")
 
