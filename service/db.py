@@ -151,10 +151,13 @@ class Database:
             libpq_url(self.url),
             min_size=1,
             max_size=self.size,
-            kwargs={**CONNECT_ARGUMENTS, "options": _options(self.role)},
+            kwargs={**CONNECT_ARGUMENTS, "options": f"{_options(self.role)} {GENERIC_PLANS}"},
             open=True,
         )
 
+
+GENERIC_PLANS = "-c plan_cache_mode=force_generic_plan"
+"""The hot statements look up by key whatever they are given, so planning each time buys nothing."""
 
 CONNECT_ARGUMENTS: dict[str, Any] = {
     # libpq waits about for ever on a dead peer unless it is told not to.
