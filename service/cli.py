@@ -7,10 +7,15 @@ from typing import Any
 
 import click
 
+from service.activities.certification_commands import certification_group
 from service.activities.importing import import_command
+from service.activities.withdrawal import CONSEQUENCES as OF_ACTIVITIES
+from service.demo.command import demo_command
 from service.embedded import EngineError, reachable
 from service.errors import DomainError
 from service.identity import commands as identity
+from service.identity.consequences import CONSEQUENCES
+from service.jobs.commands import jobs_group
 from service.methodologies import Library
 from service.migrate import migrate
 from service.partners import commands as partners
@@ -18,12 +23,17 @@ from service.runtime import Runtime, open_runtime
 from service.settings import Settings, settings_from
 from service.supervisor import serve
 from service.web.health import refuse_unsafe_server
+from service.worker import worker_command
 
 COMMANDS: tuple[click.Command, ...] = (
     import_command,
+    demo_command,
     identity.staff_group,
     identity.citizen_group,
     partners.group,
+    certification_group,
+    jobs_group,
+    worker_command,
 )
 
 
@@ -70,6 +80,7 @@ def cli(context: click.Context) -> None:
     runtime = OpenedOnFirstUse()
     context.call_on_close(runtime.close)
     context.obj = runtime
+    context.meta[CONSEQUENCES] = OF_ACTIVITIES
 
 
 @cli.command("run", help="Serve on 127.0.0.1:$PORT until Ctrl-C.")

@@ -35,11 +35,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "identity": EDGE | {"web", "partners"},
     "ledger": EDGE | {"web"},
     "activities": EDGE | {"web", "jobs", "identity", "partners", "ledger", "methodologies"},
+    "demo": EDGE | {"identity", "partners", "ledger", "activities"},
     "reports": EDGE | {"web", "ledger", "activities", "methodologies"},
 }
 """Who may import whom; packages and modules of `service`. What is not here composes the rest."""
 
-COMPOSERS = {"app", "cli", "migrate", "supervisor"}
+COMPOSERS = {"app", "cli", "migrate", "supervisor", "worker"}
 """Entry points, which may import everything and which nobody imports."""
 
 

@@ -19,8 +19,9 @@ from service.activities.claims import Claims
 from service.activities.errors import NothingToCertify, OverlapStands, RuleStands
 from service.activities.lines import Unreadable
 from service.activities.neighbours import (
+    ask_neighbours,
+    neighbourhoods,
     read_excluding_behaviors,
-    read_neighbours,
     settle_standings,
 )
 from service.activities.recording import STORE_BASIS
@@ -92,7 +93,7 @@ def grant(
     """
     granted = _judged(connection, default_region, citizen_id, activity_id)
     candidate = granted.candidate
-    hoods = read_neighbours(connection, [candidate])
+    hoods = neighbourhoods(ask_neighbours(connection, [candidate]))
     settle_standings(connection, [candidate], hoods)
     hood = hoods[candidate.citizen_id]
     others = read_excluding_behaviors(connection, [candidate]).get(candidate.citizen_id)

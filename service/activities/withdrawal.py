@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from service.activities.pending import NextVerdict, Waiting, free_claims, leave
 from service.db import driver_connection
-from service.identity.consequences import EndedLink
+from service.identity.consequences import Consequences, EndedLink
 from service.ledger.accounts import lock_accounts
 
 READ_ALL = """
@@ -29,10 +29,7 @@ WHERE p.citizen_id = %s AND p.source_id = %s AND d.account_digest = %s
 
 
 def withdraw_pending(session: Session, ended: EndedLink) -> None:
-    """Withdraw what waits for certification under a link that has just ended.
-
-    Composed as `Consequences.link_ended`.
-    """
+    """Withdraw what waits for certification under a link that has just ended."""
     connection = driver_connection(session)
     lock_accounts(connection, [ended.citizen_id.hex])
     account = (ended.citizen_id, ended.source_id, ended.account_digest)
@@ -41,10 +38,7 @@ def withdraw_pending(session: Session, ended: EndedLink) -> None:
 
 
 def forget_pending(session: Session, citizen_id: UUID) -> None:
-    """Let nothing of a citizen who leaves wait for certification any longer.
-
-    Composed as `Consequences.citizen_left`.
-    """
+    """Let nothing of a citizen who leaves wait for certification any longer."""
     connection = driver_connection(session)
     lock_accounts(connection, [citizen_id.hex])
     waiting = [Waiting(*row) for row in connection.execute(READ_ALL, [citizen_id])]
@@ -53,3 +47,7 @@ def forget_pending(session: Session, citizen_id: UUID) -> None:
 
 def _end(connection: psycopg.Connection[Any], waiting: list[Waiting], verdict: NextVerdict) -> None:
     free_claims(connection, leave(connection, waiting, verdict))
+
+
+CONSEQUENCES = Consequences(link_ended=(withdraw_pending,), citizen_left=(forget_pending,))
+"""What composers hand to identity."""

@@ -1,0 +1,39 @@
+"""The worker process, composed: every package's tasks, done until it is told to stop."""
+
+import click
+
+from service import clock
+from service.activities.jobs import TASKS as ACTIVITIES
+from service.identity.erasure import finish_erasures
+from service.jobs.tasks import Task
+from service.jobs.worker import work
+from service.ledger.expiry import expire_lapsed_lots
+from service.runtime import Runtime
+from service.web.idempotency import forget_old_answers
+
+
+def expire_lots(runtime: Runtime) -> None:
+    """Book the expiry of points whose last day is over."""
+    expire_lapsed_lots(runtime.database, clock.today())
+
+
+def forget_answers(runtime: Runtime) -> None:
+    """Delete the answers to repeatable requests that nobody repeats any more."""
+    with runtime.database.transaction() as session:
+        forget_old_answers(session)
+
+
+TASKS: tuple[Task, ...] = (
+    *ACTIVITIES,
+    # Shanghai is whole hours from UTC, so one of these is at 00:05 there; the others catch up.
+    Task("ledger.expire_lots", expire_lots, cron="5 * * * *"),
+    Task("identity.finish_erasures", finish_erasures, cron="*/5 * * * *"),
+    Task("web.forget_answers", forget_answers, cron="41 * * * *"),
+)
+
+
+@click.command("worker", help="Do the work that waits in the queue, until SIGTERM or Ctrl-C.")
+@click.pass_obj
+def worker_command(runtime: Runtime) -> None:
+    """Work until stopped."""
+    work(runtime, TASKS)
