@@ -55,8 +55,12 @@ def assertion(client_id: str, issuer: str, key_file: Path) -> str:
     key = ECKey.import_key(json.loads(key_file.read_text()))
     now_s = int(time.time())
     claims = {
-        **{"iss": client_id, "sub": client_id, "aud": issuer, "jti": uuid4().hex},
-        **{"iat": now_s, "exp": now_s + LIFE_S},
+        "iss": client_id,
+        "sub": client_id,
+        "aud": issuer,
+        "jti": uuid4().hex,
+        "iat": now_s,
+        "exp": now_s + LIFE_S,
     }
     return jwt.encode({"alg": "ES256", "kid": str(key.kid)}, claims, key)
 
