@@ -3,12 +3,14 @@
 import http.client
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 import click
 
 HOST = "127.0.0.1"
 TIMEOUT_S = 60
 JSON = "application/json"
+PAGE = "200"
 
 
 class ServiceSilentError(click.ClickException):
@@ -54,16 +56,16 @@ class Service:
         """Send a body of another type, as it is, and return the answer."""
         return self._call("POST", path, body, _headers(token, content_type))
 
-    def items(self, path: str, token: str) -> list[dict[str, Any]]:
+    def items(self, path: str, token: str, **filters: str) -> list[dict[str, Any]]:
         """Return a whole list, page by page."""
         found: list[dict[str, Any]] = []
-        cursor = ""
+        query: dict[str, str] = {"limit": PAGE, **filters}
         while True:
-            page = self.get(f"{path}?limit=200{cursor}", token)
+            page = self.get(f"{path}?{urlencode(query)}", token)
             found += page["items"]
             if page["next"] is None:
                 return found
-            cursor = f"&cursor={page['next']}"
+            query["cursor"] = page["next"]
 
     def _call(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Any:
         status, answer = self._exchange(method, path, body, headers)

@@ -19,6 +19,8 @@ CITIZEN = "citizen"
 
 CERTIFIED, PENDING = "certified", "pending"
 METRO_RIDES_A_DAY = 5
+"""The cap of metro_ride."""
+GREEDY_RIDES = 8
 CITIZENS_FOR_EACH_CHEAT = 8
 """Of so many people one tries each trick once in the month."""
 PV_HOME_EVERY = 5
@@ -183,9 +185,9 @@ def _over_the_cap(citizen: int, day: date, honest: Sequence[Act]) -> Iterator[Ac
     ridden = sum(
         act.reporter == METRO and act.citizen == citizen and act.day == day for act in honest
     )
-    for number in range(METRO_RIDES_A_DAY):
+    for number in range(GREEDY_RIDES):
         counts = ridden + number < METRO_RIDES_A_DAY
-        trip = Trip(20 * 60 + 30 + number * 20, 10, 4_000)
+        trip = Trip(20 * 60 + number * 25, 10, 4_000)
         expected = CERTIFIED if counts else "daily-cap-reached"
         yield _metro(citizen, day, f"greedy{number}", trip, expected)
 

@@ -16,8 +16,10 @@ from service.runtime import Runtime
 LONGEST_WAIT_S = 90.0
 LOOK_EVERY_S = 1.0
 
-APPROVED = "The day's weighings and readings agree with the meters that were looked at."
-REJECTED = "The recycler's scale was out of calibration on this day."
+STATEMENTS = {
+    "approved": "The day's weighings and readings agree with the samples that were looked at.",
+    "rejected": "The recycler's scale was out of calibration on this day.",
+}
 
 
 class NotSettledError(click.ClickException):
@@ -38,25 +40,18 @@ class Verifier:
     """Batch id to what she said."""
 
     def decide_open_batches(self) -> None:
-        """Decide everything that is closed and open to a decision."""
-        for batch in self.service.items("/v1/certification-batches", self.token):
-            if batch["source"] in self.reported_by and batch["id"] not in self.decisions:
+        """Decide everything that is closed and not decided yet."""
+        for batch in self.service.items("/v1/certification-batches", self.token, state="open"):
+            if batch["source"] in self.reported_by:
                 self._decide(batch)
 
     def _decide(self, batch: dict[str, Any]) -> None:
-        if batch["state"] != "closed":
-            return
-        is_wrong = (batch["source"], batch["happened_on"]) == (
-            self.rejects[0],
-            self.rejects[1].isoformat(),
-        )
-        decision = {
-            "decision": "rejected" if is_wrong else "approved",
-            "statement": REJECTED if is_wrong else APPROVED,
-        }
+        is_wrong = (batch["source"], date.fromisoformat(batch["happened_on"])) == self.rejects
+        said = "rejected" if is_wrong else "approved"
         path = f"/v1/certification-batches/{batch['id']}/decisions"
+        decision = {"decision": said, "statement": STATEMENTS[said]}
         self.service.post(path, decision, self.token)
-        self.decisions[batch["id"]] = decision["decision"]
+        self.decisions[batch["id"]] = said
 
 
 def employ_verifier(runtime: Runtime, service: Service, run: int) -> str:
