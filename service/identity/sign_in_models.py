@@ -15,6 +15,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.db import Base, Moment, RecordedAt
+from service.partners.models import Partner
 
 
 class OneTimeCode(Base):
@@ -95,7 +96,7 @@ class Staff(Base):
     name: Mapped[str] = mapped_column(Text, unique=True)
     role: Mapped[str] = mapped_column(Text)
     partner_id: Mapped[UUID | None] = mapped_column(
-        ForeignKey("partner.id"), comment="the verification body a verifier works for"
+        ForeignKey(Partner.id), comment="the verification body a verifier works for"
     )
     password_hash: Mapped[str] = mapped_column(Text, comment="Argon2id")
     totp_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)

@@ -10,6 +10,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, SmallInt
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.db import Base, Moment
+from service.partners.models import Partner
 
 
 class SourceLink(Base):
@@ -17,7 +18,7 @@ class SourceLink(Base):
 
     __tablename__ = "source_link"
 
-    source_id: Mapped[UUID] = mapped_column(ForeignKey("partner.id"), primary_key=True)
+    source_id: Mapped[UUID] = mapped_column(ForeignKey(Partner.id), primary_key=True)
     account_digest: Mapped[bytes] = mapped_column(
         LargeBinary, primary_key=True, comment="HMAC-SHA-256 of source and account_ref"
     )
