@@ -3,10 +3,18 @@
 from flask import Flask
 
 from service.access_tokens import AccessTokens
-from service.activities import account_api
+from service.activities import (
+    account_api,
+    appeals_api,
+    certification_api,
+    library_api,
+    provenance_api,
+)
 from service.activities import api as activities
 from service.activities.intake import Intake
+from service.activities.withdrawal import CONSEQUENCES as OF_ACTIVITIES
 from service.identity import api as identity
+from service.identity.consequences import CONSEQUENCES
 from service.identity.sessions import session_check
 from service.ledger import api as ledger
 from service.partners import api as partners
@@ -23,7 +31,11 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     health.blueprint,
     openapi.blueprint,
     activities.blueprint,
+    certification_api.blueprint,
+    appeals_api.blueprint,
     account_api.blueprint,
+    provenance_api.blueprint,
+    library_api.blueprint,
     ledger.blueprint,
     identity.blueprint,
     partners.blueprint,
@@ -48,6 +60,7 @@ def create_app(runtime: Runtime) -> Flask:
     app.extensions[RUNTIME] = runtime
     app.extensions[ACCESS_TOKENS] = AccessTokens(runtime.keys, runtime.settings.issuer)
     app.extensions[SESSION_CHECK] = session_check(runtime)
+    app.extensions[CONSEQUENCES] = OF_ACTIVITIES
     app.extensions[activities.INTAKE] = Intake(runtime.database, runtime.keys)
     register_problems(app)
     Edge(app, runtime)

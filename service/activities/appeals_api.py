@@ -22,6 +22,7 @@ from service.web.pagination import Page, PageQuery, list_view
 
 blueprint = Blueprint("appeals", __name__, description="A human looks at a refusal again")
 
+AppealListView = list_view(AppealView)
 _APPEAL = {"application/json": {"schema": AppealView}}
 MADE_BEFORE = {"description": "The same appeal was made before.", "content": _APPEAL}
 DECIDED_BEFORE = {"description": "It was decided so before.", "content": _APPEAL}
@@ -51,7 +52,7 @@ def create_appeal(body: dict[str, Any], activity_id: str) -> Response:
 @blueprint.get("/v1/me/appeals")
 @requires("citizen")
 @blueprint.arguments(PageQuery, location="query")
-@blueprint.response(200, list_view(AppealView))
+@blueprint.response(200, AppealListView)
 def list_own_appeals(query: dict[str, Any]) -> Any:
     """List one's own appeals with their answers, the oldest first."""
     page = Page.asked(query)
@@ -65,7 +66,7 @@ def list_own_appeals(query: dict[str, Any]) -> Any:
 @requires("staff", role="operator")
 @requires("staff", role="auditor")
 @blueprint.arguments(AppealQuery, location="query")
-@blueprint.response(200, list_view(AppealView))
+@blueprint.response(200, AppealListView)
 def list_appeals(query: dict[str, Any]) -> Any:
     """List everybody's appeals, the oldest first; they do not say whose they are."""
     page = Page.asked(query)
