@@ -16,7 +16,9 @@ from authlib.oauth2.rfc6749 import InvalidClientError
 from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
 from joserfc import jwt
 from joserfc.errors import JoseError
+from joserfc.jwa import JWSAlgModel
 from joserfc.jwk import KeySet
+from joserfc.jws import JWSRegistry
 
 from service import clock
 from service.errors import DomainError
@@ -34,6 +36,17 @@ HEADER_MEMBERS = frozenset({"alg", "kid", "typ"})
 TYPES = frozenset({"JWT", "client-authentication+jwt"})
 
 _COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
+
+
+class _Signatures(JWSRegistry):
+    """Our algorithms; `EdDSA` is the name, deprecated by RFC 9864, by which many know Ed25519."""
+
+    def get_alg(self, name: str) -> JWSAlgModel:
+        """Return an algorithm; registered keys of that kind are all Ed25519."""
+        return super().get_alg("Ed25519" if name == "EdDSA" else name)
+
+
+_SIGNATURES = _Signatures(algorithms=ALGORITHMS)
 
 
 class ClientAssertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authlib has no types
@@ -64,7 +77,7 @@ class ClientAssertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authli
     def process_assertion_claims(self, assertion: str, resolve_key: KeySet) -> dict[str, Any]:
         """Verify the signature, then the claims."""
         try:
-            token = jwt.decode(assertion, resolve_key, algorithms=ALGORITHMS)
+            token = jwt.decode(assertion, resolve_key, registry=_SIGNATURES)
         except (JoseError, ValueError, TypeError, KeyError) as error:
             raise _refused("The signature cannot be verified with a registered key.") from error
         self.verify_claims(token.claims)
