@@ -19,6 +19,7 @@ from service.partners.organisations import (
     replace_keys,
     set_state,
 )
+from service.partners.tools import new_key_command, token_command
 from service.runtime import Runtime
 
 KEY_SET_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -125,3 +126,7 @@ def _shown(partner: Partner) -> dict[str, Any]:
 
 def _print(shown: dict[str, Any]) -> None:
     click.echo(json.dumps(shown, ensure_ascii=False))
+
+
+group.add_command(new_key_command)
+group.add_command(token_command)
