@@ -26,7 +26,9 @@ same, and where neither has one, the national default that the methodology itsel
 `province`: the province's only, as for the grid. Nothing else is ever asked."""
 
 
-class ActivityData(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ActivityData(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True
+):
     """Measured quantities of one act; a field that is not declared is refused."""
 
 
