@@ -57,6 +57,7 @@ def create_app(runtime: Runtime) -> Flask:
         "PROVIDE_AUTOMATIC_OPTIONS": False,  # no other origin is admitted, so none need ask
     }
     app.url_map.merge_slashes = False
+    app.json.ensure_ascii = False  # type: ignore[attr-defined]  # Flask's default provider has it
     app.extensions[RUNTIME] = runtime
     app.extensions[ACCESS_TOKENS] = AccessTokens(runtime.keys, runtime.settings.issuer)
     app.extensions[SESSION_CHECK] = session_check(runtime)
