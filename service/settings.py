@@ -82,7 +82,7 @@ def settings_from(environment: Mapping[str, str] | None = None) -> Settings:
         workers=_whole_number(env, "CARBON_WORKERS", 2, 1, 64),
         threads=_whole_number(env, "CARBON_THREADS", 8, 1, 64),
         sms_sender=env.get("CARBON_SMS") or "file",
-        rate_limit_per_minute=_whole_number(env, "CARBON_RATE_LIMIT", 6000, 1, 10**9),
+        rate_limit_per_minute=_whole_number(env, "CARBON_RATE_LIMIT", 60_000, 1, 10**9),
     )
 
 
