@@ -4,6 +4,7 @@ import json
 import os
 import urllib.request
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import URLError
 
@@ -56,7 +57,7 @@ def _post(gateway: str, body: str) -> None:
     try:
         with urllib.request.urlopen(request, timeout=GATEWAY_TIMEOUT_S):  # noqa: S310
             return
-    except (URLError, OSError) as error:
+    except (URLError, OSError, HTTPException) as error:
         raise SmsUnavailable(
             "The code could not be sent. Please try again in a minute.", retry_after_s=60
         ) from error
