@@ -28,6 +28,10 @@ class Service:
         self.address = f"http://{HOST}:{port}"
         self._connection = http.client.HTTPConnection(HOST, port, timeout=TIMEOUT_S)
 
+    def close(self) -> None:
+        """Give the connection back."""
+        self._connection.close()
+
     def require_ready(self) -> None:
         """Refuse to go on where no service is ready.
 

@@ -66,6 +66,7 @@ def demo_command(
 ) -> None:
     """Play the month and tell what came of it."""
     service = Service(settings_from().port)
+    context.call_on_close(service.close)
     service.require_ready()
     first_day = clock.today() - timedelta(days=days)
     run = next_run(runtime)

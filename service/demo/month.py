@@ -24,6 +24,8 @@ GREEDY_RIDES = 8
 CITIZENS_FOR_EACH_CHEAT = 8
 """Of so many people one tries each trick once in the month."""
 PV_HOME_EVERY = 5
+COMMUTERS, CYCLISTS, RECYCLERS = 0.6, 0.35, 0.12
+"""Shares of the people who on one day take the metro, take a bike at noon, bring boxes."""
 STALE_DAYS = 60
 
 
@@ -67,17 +69,17 @@ def month(seed: int, citizens: int, first_day: date, days: int) -> list[list[Act
 
 
 def _honest(rng: Random, citizen: int, day: date) -> Iterator[Act]:
-    """Yield what one person honestly does on one day; the first of them never misses a train."""
-    if citizen == 0 or rng.random() < 0.6:  # noqa: PLR2004  the share of commuters
+    """Yield what one person honestly does on one day; the first misses no day."""
+    if citizen == 0 or rng.random() < COMMUTERS:
         km = rng.randint(4, 18)
         for name, earliest in (("out", 7 * 60 + 30), ("back", 18 * 60)):
             trip = Trip(earliest + rng.randint(0, 40), 8 + 2 * km, km * 1_000)
             yield _metro(citizen, day, name, trip)
-    if rng.random() < 0.35:  # noqa: PLR2004  of those who take a bike at noon
+    if rng.random() < CYCLISTS:
         metres = rng.randint(800, 3_000)
         trip = Trip(12 * 60 + rng.randint(0, 40), metres // 150, metres)
         yield _bike(citizen, day, "noon", trip)
-    if rng.random() < 0.12:  # noqa: PLR2004  of those who bring boxes to the recycler
+    if citizen == 0 or rng.random() < RECYCLERS:
         yield _boxes(citizen, day, "takeaway_box", rng.randint(200, 1_500))
     if citizen % PV_HOME_EVERY == 0:
         yield _sunshine(citizen, day, rng.randint(3_000, 12_000))
