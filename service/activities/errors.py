@@ -1,6 +1,6 @@
 """How activities refuse a request as a whole; refusals of single lines are in `reasons.py`."""
 
-from service.errors import Conflict, Forbidden, Malformed, NotFound, TooLarge
+from service.errors import Conflict, Forbidden, Invalid, Malformed, NotFound, TooLarge
 
 
 class FeedEmpty(Malformed):
@@ -109,3 +109,39 @@ class RuleStands(Conflict):
     """A rule that no decision can set aside is against it."""
 
     code = "rule-stands"
+
+
+class FactorEntryUnknown(NotFound):
+    """There is no such factor entry."""
+
+    code = "factor-entry-unknown"
+
+
+class FactorAlreadyApproved(Conflict):
+    """The factor has been approved before."""
+
+    code = "factor-already-approved"
+
+
+class SecondPersonNeeded(Conflict):
+    """A second person has to approve this."""
+
+    code = "second-person-needed"
+
+
+class SourceNotNamed(Invalid):
+    """The source is not named."""
+
+    code = "source-not-named"
+
+
+class InForceTooEarly(Invalid):
+    """A number cannot come into force in the past."""
+
+    code = "in-force-too-early"
+
+
+class RulesInvalid(Invalid):
+    """The rules cannot be like this."""
+
+    code = "rules-invalid"
