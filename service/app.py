@@ -18,6 +18,7 @@ from service.identity.consequences import CONSEQUENCES
 from service.identity.sessions import session_check
 from service.ledger import api as ledger
 from service.partners import api as partners
+from service.reports import api as reports
 from service.runtime import Runtime
 from service.web import health, openapi
 from service.web.access import SESSION_CHECK
@@ -37,6 +38,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     provenance_api.blueprint,
     library_api.blueprint,
     ledger.blueprint,
+    reports.blueprint,
     identity.blueprint,
     partners.blueprint,
 )
