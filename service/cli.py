@@ -7,8 +7,11 @@ from typing import Any
 
 import click
 
+from service.activities.audit import CHECKS as ACTIVITY_CHECKS
 from service.activities.certification_commands import certification_group
+from service.activities.factor_commands import factors_group, rules_group
 from service.activities.importing import import_command
+from service.activities.recompute_command import recompute_command
 from service.activities.withdrawal import CONSEQUENCES as OF_ACTIVITIES
 from service.demo.command import demo_command
 from service.embedded import EngineError, reachable
@@ -16,6 +19,8 @@ from service.errors import DomainError
 from service.identity import commands as identity
 from service.identity.consequences import CONSEQUENCES
 from service.jobs.commands import jobs_group
+from service.ledger.audit import CHECKS as LEDGER_CHECKS
+from service.ledger.commands import audit_command, expire_command
 from service.methodologies import Library
 from service.migrate import migrate
 from service.partners import commands as partners
@@ -32,6 +37,11 @@ COMMANDS: tuple[click.Command, ...] = (
     identity.citizen_group,
     partners.group,
     certification_group,
+    factors_group,
+    rules_group,
+    recompute_command,
+    expire_command,
+    audit_command((*LEDGER_CHECKS, *ACTIVITY_CHECKS)),
     jobs_group,
     worker_command,
 )
