@@ -14,8 +14,9 @@ import msgspec
 
 from service.activities.lines import OwnLine, Unreadable, flaw_in, shape_flaw
 from service.activities.rulebook import DayTerms, Rulebook
-from service.methodologies import BehaviorUnknown, Binding
+from service.methodologies import BehaviorUnknown, Binding, Methodology
 from service.methodologies.reasons import Reason
+from service.methodologies.registry import METHODOLOGIES
 
 EPOCH_DAY = date(1970, 1, 1).toordinal()
 SHANGHAI_OFFSET_S = 8 * 3600
@@ -24,6 +25,8 @@ SHANGHAI_OFFSET_S = 8 * 3600
 DAY_S = 86_400
 TRIP_DURATION_MAX_S = DAY_S
 """The longest trip: the check for overlaps looks back this far and no further."""
+READING_DURATION_MAX_S = 62 * DAY_S
+"""The longest period of a meter's reading, two months: the check looks back this far."""
 ACT_DURATION_MAX_S = 366 * DAY_S
 
 LAST_MOMENT_S = 32_503_680_000
@@ -31,6 +34,13 @@ LAST_MOMENT_S = 32_503_680_000
 
 SIGNED = "signed"
 SELF_RECORDED = "self_recorded"
+
+METERED = frozenset(
+    methodology.behavior
+    for methodology in METHODOLOGIES
+    if "energy_wh" in methodology.data_type.__struct_fields__ and not methodology.is_trip
+)
+"""Behaviors that a meter reads: the same kilowatt-hour stands in every reading of its time."""
 
 LESS_THAN_A_GRAM = Reason("reduction-zero", {})
 
@@ -93,6 +103,11 @@ class Candidate:
         """Whether it takes part in the check that no two trips of a citizen overlap."""
         return self.binding is not None and self.binding.methodology.is_trip
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether it takes part in the check that no two readings of a meter overlap."""
+        return self.behavior in METERED
+
 
 def day_at(moment_s: float) -> date:
     """Return the Asia/Shanghai day of a moment given in seconds since 1970."""
@@ -106,6 +121,8 @@ class Ground:
     binding: Binding
     terms: DayTerms | None
     decode: Callable[[msgspec.Raw], Any]
+    names: tuple[bytes, ...]
+    """Of the quantities, in quotation marks."""
     latest_end_s: float
     """An act that ends later is in the future."""
     earliest_end_s: float
@@ -155,6 +172,9 @@ class Examiner:
             data = ground.decode(line.activity_data)
         except UNREADABLE as error:
             return _data_flaw(line.activity_data, error)
+        flaw = _named_twice(ground.names, bytes(line.activity_data))
+        if flaw is not None:
+            return flaw
         terms = ground.terms
         reason = _reason(ground, data, start_s, end_s)
         grams = 0 if reason else ground.binding.quantify(data)
@@ -201,7 +221,7 @@ class Examiner:
         terms = self.rulebook.terms_of(day)
         methodology = binding.methodology
         limits = methodology.plausibility
-        longest_s = TRIP_DURATION_MAX_S if methodology.is_trip else ACT_DURATION_MAX_S
+        longest_s = _longest_s(binding.methodology)
         if limits is not None and limits.max_duration_s is not None:
             longest_s = min(longest_s, limits.max_duration_s)
         rules = terms.rules if terms else None
@@ -209,6 +229,9 @@ class Examiner:
             binding=binding,
             terms=terms,
             decode=msgspec.json.Decoder(binding.data_type).decode,
+            names=tuple(
+                f'"{name}"'.encode() for name in binding.data_type.__struct_encode_fields__
+            ),
             latest_end_s=self.now_s + (rules.clock_tolerance_s if rules else 0),
             earliest_end_s=self.now_s - (rules.lateness_days * DAY_S if rules else 0),
             refusal=binding.refusal,
@@ -222,6 +245,12 @@ class Examiner:
         if self.source.tier == SELF_RECORDED and binding.methodology.evidence == SIGNED:
             return Reason("evidence-tier-too-low", {"behavior": binding.methodology.behavior})
         return None
+
+
+def _longest_s(methodology: Methodology) -> int:
+    if methodology.is_trip:
+        return TRIP_DURATION_MAX_S
+    return READING_DURATION_MAX_S if methodology.behavior in METERED else ACT_DURATION_MAX_S
 
 
 def _reason(ground: Ground, data: Any, start_s: float, end_s: float) -> Reason | None:
@@ -273,6 +302,17 @@ def read_data(data_type: type, raw: msgspec.Raw) -> Any | Unreadable:
         return msgspec.json.Decoder(data_type).decode(raw)
     except UNREADABLE as error:
         return _data_flaw(raw, error)
+
+
+def _named_twice(names: tuple[bytes, ...], raw: bytes) -> Unreadable | None:
+    """Return which quantity is given twice, or None; the decoder takes the last without a word.
+
+    A name that is spelled with an escape has been found when the line was read.
+    """
+    for name in names:
+        if raw.count(name) > 1:  # or a station is called that
+            return flaw_in(raw)
+    return None
 
 
 def _data_flaw(raw: msgspec.Raw, error: Exception) -> Unreadable:

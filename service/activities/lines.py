@@ -60,11 +60,12 @@ def read_line(raw: bytes) -> Line | Unreadable:
 
 
 def read_own_line(raw: bytes) -> OwnLine | Unreadable:
-    """Read one act that a citizen records; its text has been judged at the HTTP edge."""
+    """Read one act that a citizen records, as strictly as a line of a feed."""
     try:
-        return _decode_own(raw)
+        line = _decode_own(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return _explained(raw, error)
+    return flaw_in(raw) or line
 
 
 def flaw_in(raw: bytes) -> Unreadable | None:
@@ -121,10 +122,16 @@ def _explained(raw: bytes, error: Exception) -> Unreadable:
         return Unreadable("json-too-deep", {})
     if isinstance(error, msgspec.ValidationError):
         return shape_flaw(error)
+    return _malformed(raw, error)
+
+
+def _malformed(raw: bytes, error: Exception) -> Unreadable:
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError:
         return Unreadable("utf8-invalid", {})
+    if "truncated" in str(error):
+        return Unreadable("line-cut", {})
     return Unreadable("json-malformed", {"problem": str(error)[:120]})
 
 

@@ -20,9 +20,9 @@ UNREADABLE: Final[dict[str, dict[Language, str]]] = {
         "Please send the rest as another feed.",
         "zh": "数据超过 {limit} 字节，自该行起未读取；请将其余部分另行提交。",
     },
-    "feed-cut": {
-        "en": "The feed ends in the middle of a line. Please send this line again.",
-        "zh": "数据在一行中间结束，请重新发送该行。",
+    "line-cut": {
+        "en": "The line ends in its middle. Please send it again.",
+        "zh": "该行内容不完整，请重新发送该行。",
     },
     "gzip-broken": {
         "en": "From here on the compressed feed cannot be unpacked. Please send the rest again.",
