@@ -140,15 +140,22 @@ def bind_number(session: Session, keys: KeyRing, citizen_id: UUID, phone: Phone)
 
 def unbind_number(session: Session, citizen_id: UUID) -> None:
     """Take a number from an account whose owner no longer has it; staff can restore her."""
-    mine = update(CitizenIdentity).where(CitizenIdentity.citizen_id == citizen_id)
-    session.execute(
-        mine.values(
-            former_phone_index=CitizenIdentity.phone_index, phone_index=None, phone_sealed=None
-        ).execution_options(synchronize_session=False)
-    )
+    release_number(session, citizen_id)
     end_every_session(session, citizen_id, because="number_unbound")
     # Nobody is named: the new holder of a number must not be found through the old one.
     record_action(session, citizen_id, "number_unbound", Actor("citizen"), "number has a new owner")
+
+
+def release_number(session: Session, citizen_id: UUID) -> None:
+    """Let somebody else hold a citizen's number from now on."""
+    hers = update(CitizenIdentity).where(
+        CitizenIdentity.citizen_id == citizen_id, CitizenIdentity.phone_index.is_not(None)
+    )
+    session.execute(
+        hers.values(
+            former_phone_index=CitizenIdentity.phone_index, phone_index=None, phone_sealed=None
+        ).execution_options(synchronize_session=False)
+    )
 
 
 def hold_spending(session: Session, citizen_id: UUID) -> None:

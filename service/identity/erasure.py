@@ -18,6 +18,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from service import clock
+from service.identity.citizens import release_number
 from service.identity.consequences import Consequences
 from service.identity.errors import CitizenUnknown
 from service.identity.models import Citizen, Erasure, ErasureCompletion, SourceLink
@@ -55,6 +56,7 @@ def begin_erasure(
     citizen.state = "erased"
     session.execute(insert(Erasure).values(citizen_id=citizen_id, requested_by=requested_by))
     end_every_session(session, citizen_id, because="erased")
+    release_number(session, citizen_id)
     _end_links(session, citizen_id)
     for follow in consequences.citizen_left:
         follow(session, citizen_id)
@@ -125,7 +127,7 @@ def _forget_number_of_codes(connection: psycopg.Connection[Any], citizen_id: UUI
     """Blot out her number in codes she never used; their count goes on limiting for a day."""
     connection.execute(
         "UPDATE one_time_code SET phone_sealed = NULL WHERE phone_index IN ("
-        " SELECT phone_index FROM citizen_identity WHERE citizen_id = %s)",
+        " SELECT former_phone_index FROM citizen_identity WHERE citizen_id = %s)",
         [citizen_id],
     )
 

@@ -116,7 +116,8 @@ def require_recent_sign_in(session: Session, session_id: UUID | None) -> None:
 def session_check(runtime: Runtime) -> Callable[[UUID], bool]:
     """Return the question `web.access` asks: does this session still live?
 
-    A staff member's session is named by her own id, and lives while she may work here.
+    A staff member's or a partner's session is named by her own id, and lives while she may work
+    here.
     """
 
     def is_live(session_id: UUID) -> bool:
@@ -134,6 +135,8 @@ WHERE refresh_family.id = %(session_id)s AND revoked_at IS NULL AND expires_at >
   AND citizen.state = 'active'
 UNION ALL
 SELECT 1 FROM staff WHERE id = %(session_id)s AND state = 'active'
+UNION ALL
+SELECT 1 FROM partner WHERE id = %(session_id)s AND state = 'active'
 """
 
 

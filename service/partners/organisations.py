@@ -142,7 +142,7 @@ def set_state(
     """Suspend a partner, or let it work again.
 
     It gets no new token from now on; one it already holds is refused within 5 s by whoever asks
-    for the partner, and ends within ten minutes.
+    for the partner, and within a minute everywhere.
     """
     state, kind = ("active", "resumed") if active else ("suspended", "suspended")
     connection.execute("UPDATE partner SET state = %s WHERE id = %s", [state, partner.id])

@@ -109,6 +109,7 @@ class TokenEndpoint(AuthorizationServer):  # type: ignore[misc]  # Authlib has n
             "access_token": self._tokens.issue(
                 "partner",
                 partner.id,
+                session_id=partner.id,  # its tokens live while it is not suspended
                 roles=roles,
                 scopes=roles,
                 name=partner.name,

@@ -17,7 +17,7 @@ from service.identity.consequences import CONSEQUENCES, Consequences
 from service.identity.erasure import begin_erasure, finish_erasures, personal_tables
 from service.identity.export import tables_of_citizens
 from service.runtime import Runtime
-from tests.identity.conftest import KnownSource, Post, SignedInCitizen
+from tests.identity.conftest import KnownSource, Post, SignedInCitizen, bearer
 
 Citizen = Callable[..., SignedInCitizen]
 NewSource = Callable[..., KnownSource]
@@ -168,6 +168,25 @@ class TestACrashInBetween:
 
         assert finished == [1, 0]
         assert rows_naming(runtime, citizen.id) <= STAYS
+
+    def test_leaves_the_number_free_meanwhile(
+        self,
+        a_citizen: Citizen,
+        sign_in: Callable[..., TestResponse],
+        client: FlaskClient,
+        runtime: Runtime,
+    ) -> None:
+        citizen = a_citizen()
+        with runtime.database.transaction() as session:
+            begin_erasure(session, citizen.id, "citizen", Consequences())
+
+        with clock.shifted(SOON):
+            again = sign_in(citizen.phone).get_json()
+            me = client.get("/v1/me", headers=bearer(again["access_token"]))
+        finish_erasures(runtime)
+
+        assert me.status_code == 200
+        assert again["citizen_id"] != citizen.public_id
 
     def test_nobody_can_act_as_her_meanwhile(
         self,

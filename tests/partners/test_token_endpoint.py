@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import jwt
@@ -17,6 +18,7 @@ from flask.testing import FlaskClient
 from joserfc.jwk import ECKey
 from werkzeug.test import TestResponse
 
+from service import clock
 from service.partners.organisations import partner_by_name, replace_keys, set_state
 from service.runtime import Runtime
 from tests.partners.conftest import ASSERTION_TYPE, Client, new_key, public_jwk
@@ -125,6 +127,22 @@ class TestAPartner:
                 known = partner_by_name(connection, partner.name)
                 set_state(connection, known, active=active, reason="test")
             assert ask(partner.assertion()).status_code == expected
+
+    def test_loses_the_tokens_it_holds_within_a_minute_of_its_suspension(
+        self, a_client: NewClient, ask: Ask, client: FlaskClient, runtime: Runtime
+    ) -> None:
+        partner = a_client()
+        token = ask(partner.assertion()).get_json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        client.get("/v1/source-links", headers=headers)
+        with runtime.database.raw_transaction() as connection:
+            known = partner_by_name(connection, partner.name)
+            set_state(connection, known, active=False, reason="test")
+
+        with clock.shifted(timedelta(seconds=61)):
+            refused = client.get("/v1/source-links", headers=headers)
+
+        assert (refused.status_code, refused.get_json()["code"]) == (401, "session-ended")
 
     def test_may_rotate_its_keys(self, a_client: NewClient, ask: Ask, runtime: Runtime) -> None:
         partner, next_key = a_client(), new_key("ES256")
