@@ -255,6 +255,7 @@ class _Part:
         """Decide under the citizens' locks, write and issue."""
         if candidates:
             lock_accounts(connection, [candidate.citizen_id for candidate in candidates])
+            candidates = self._still_linked(connection, candidates)
             # Both questions are on their way before the first answer is waited for.
             known = ask_known(connection, candidates)
             neighbours = ask_neighbours(connection, candidates)
@@ -267,6 +268,28 @@ class _Part:
             self.outcomes += found.known
             self.outcomes += answers_to(decided, found.again)
         self._count(connection)
+
+    def _still_linked(
+        self, connection: psycopg.Connection[Any], candidates: Sequence[Candidate]
+    ) -> Sequence[Candidate]:
+        """Leave out acts that would wait and whose link was ended since it was read.
+
+        Ending a link withdraws what waits, under the same lock; whoever comes second must see it.
+        """
+        source = self.feed.source
+        if source.id is None or source.delay_days == 0:
+            return candidates
+        digests = {bytes.fromhex(each.account_digest or "") for each in candidates}
+        holders = holders_of(connection, source.id, list(digests))
+        linked: list[Candidate] = []
+        for each in candidates:
+            spans = holders.get(bytes.fromhex(each.account_digest or ""), ())
+            span = holder_at(spans, each.started_at)
+            if span is not None and span.ended_at is None:
+                linked.append(each)
+            else:
+                self.outcomes.append(unstored(each.line, each.external_id, LINK_MISSING))
+        return linked
 
     def _count(self, connection: psycopg.Connection[Any]) -> None:
         """Keep what became of the part's lines, also of those that are not stored.
