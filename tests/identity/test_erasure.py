@@ -156,6 +156,19 @@ class TestLeaving:
 
 
 class TestACrashInBetween:
+    def test_she_has_left_even_when_the_eraser_is_busy(
+        self, a_citizen: Citizen, client: FlaskClient, runtime: Runtime
+    ) -> None:
+        citizen = a_citizen()
+
+        with runtime.eraser.raw_transaction():  # its only connection
+            response = client.delete("/v1/me", headers=citizen.headers)
+
+        assert response.status_code == 202
+        assert client.get("/v1/me", headers=citizen.headers).status_code == 401
+        assert finish_erasures(runtime) == 1
+        assert rows_naming(runtime, citizen.id) <= STAYS
+
     def test_is_mended_by_finishing(
         self, a_linked_citizen: Callable[[], SignedInCitizen], runtime: Runtime
     ) -> None:
