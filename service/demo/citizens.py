@@ -38,7 +38,7 @@ class SmsFile:
         """Return the code that was sent for a request.
 
         Raises:
-            CodeMissingError: the service writes into another home.
+            CodeMissingError: the service sends its codes elsewhere.
         """
         deadline = time.monotonic() + SMS_WAIT_S
         while time.monotonic() < deadline:
@@ -47,7 +47,7 @@ class SmsFile:
                     return str(message["code"])
             time.sleep(0.05)
         raise CodeMissingError(
-            f"No code came to {self._path}. Give the demonstration the CARBON_HOME of the service."
+            f"No code came to {self._path}. Was the service started with CARBON_SMS?"
         )
 
     def _new_messages(self) -> list[dict[str, Any]]:

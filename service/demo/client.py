@@ -14,7 +14,7 @@ PAGE = "200"
 
 
 class ServiceSilentError(click.ClickException):
-    """Nobody serves there; the message says how to start the service."""
+    """Our service is not there; the message says how to start it."""
 
 
 class UnexpectedAnswerError(click.ClickException):
@@ -46,6 +46,19 @@ class Service:
             raise ServiceSilentError(
                 f"No service is ready at {self.address}. Start one in another terminal with "
                 "`make run`, with the same PORT and CARBON_HOME, and try again."
+            )
+
+    def require_keys(self, key_ids: set[str]) -> None:
+        """Refuse to go on where the service signs with other keys than those of our home.
+
+        Raises:
+            ServiceSilentError
+        """
+        published = {key["kid"] for key in self.get("/.well-known/jwks.json")["keys"]}
+        if not published & key_ids:
+            raise ServiceSilentError(
+                f"The service at {self.address} has another CARBON_HOME. Name the same one here, "
+                "or start a service with this one on a PORT of its own."
             )
 
     def get(self, path: str, token: str | None = None) -> Any:

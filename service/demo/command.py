@@ -31,6 +31,7 @@ from service.demo.telling import (
     tell_verdicts,
 )
 from service.demo.verification import Verifier, employ_verifier, settle
+from service.keys import KeyRing
 from service.ledger.audit import CHECKS as LEDGER_CHECKS
 from service.ledger.commands import audit_command
 from service.runtime import Runtime
@@ -65,9 +66,11 @@ def demo_command(
     context: click.Context, runtime: Runtime, *, citizens: int, days: int, seed: int
 ) -> None:
     """Play the month and tell what came of it."""
-    service = Service(settings_from().port)
+    settings = settings_from()
+    service = Service(settings.port)
     context.call_on_close(service.close)
     service.require_ready()
+    service.require_keys({key.kid for key in KeyRing.at(settings.home / "keys").signing})
     first_day = clock.today() - timedelta(days=days)
     run = next_run(runtime)
     click.echo(
@@ -86,7 +89,7 @@ def _founded(
     runtime: Runtime, service: Service, first_day: date, citizens: int, seed: int, run: int
 ) -> City:
     sms = SmsFile(runtime)
-    rules = allow_a_month(runtime, first_day)
+    rules = allow_a_month(runtime, first_day, run)
     click.echo(f"Rules version {rules.version}: records may come {rules.lateness_days} days late.")
     sources = register_sources(runtime, run)
     click.echo(f"Registered {', '.join(source.name for source in sources.values())}.")

@@ -148,9 +148,9 @@ def _unheard_of(citizen: int, day: date) -> Act:
     return Act(BIKES, citizen, day, {**ride.record, "behavior": "teleport"}, ride.expected)
 
 
-def _cut(citizen: int, day: date) -> Act:
-    ride = _bike(citizen, day, "cut", Trip(10 * 60, 20, 2_000), "json-malformed")
-    return Act(BIKES, citizen, day, ride.record, ride.expected, raw=ride.line[:60])
+def _garbled(citizen: int, day: date) -> Act:
+    ride = _bike(citizen, day, "garbled", Trip(10 * 60, 20, 2_000), "json-malformed")
+    return Act(BIKES, citizen, day, ride.record, ride.expected, ride.line.replace(b":", b"=", 1))
 
 
 def _endless(citizen: int, day: date) -> Act:
@@ -175,7 +175,7 @@ TRICKS = (
     _too_late,
     _of_nobody,
     _unheard_of,
-    _cut,
+    _garbled,
     _endless,
     _paper,
     _own_word,

@@ -3,32 +3,35 @@
 from datetime import date, timedelta
 
 from service import clock
+from service.activities.rule_versions import add_rules
 from service.activities.rulebook import SchemeRules, read_rulebook
+from service.identity.staff import add_staff
 from service.runtime import Runtime
 
 LATENESS_DAYS = 40
-
-ADD_VERSION = """
-INSERT INTO scheme_rules (version, in_force_from, points_per_g, expiry_years, lateness_days,
-    clock_tolerance_s, self_recorded_delay_days, source, proposed_by, approved_by)
-SELECT (SELECT max(version) + 1 FROM scheme_rules), %s, points_per_g, expiry_years, %s,
-    clock_tolerance_s, self_recorded_delay_days, %s, 'demonstration, drafted',
-    'demonstration, approved'
-FROM scheme_rules WHERE version = %s
-"""
-
-SOURCE = "Demonstration: version {version}, but a whole month may be reported at once."
+SOURCE = "Demonstration: records of a whole past month may come at once."
 
 
-def allow_a_month(runtime: Runtime, first_day: date) -> SchemeRules:
-    """Put rules in force that accept records of `LATENESS_DAYS`, unless they are; return them."""
-    rules = _rules_on(runtime, first_day)
+def allow_a_month(runtime: Runtime, first_day: date, run: int) -> SchemeRules:
+    """Put rules in force that accept records of `LATENESS_DAYS`, unless they are; return them.
+
+    As `carbon rules add` does it: one operator proposes, another one approves.
+    """
     days = (clock.today() - first_day).days
-    present = {_rules_on(runtime, first_day + timedelta(days=n)) for n in range(days + 1)}
-    if any(each.lateness_days < LATENESS_DAYS for each in present):
-        terms = (first_day, LATENESS_DAYS, SOURCE.format(version=rules.version), rules.version)
-        with runtime.database.raw_transaction() as connection:
-            connection.execute(ADD_VERSION, terms)
+    present = (_rules_on(runtime, first_day + timedelta(days=n)) for n in range(days + 1))
+    if any(rules.lateness_days < LATENESS_DAYS for rules in present):
+        two = [f"sim-demo-operator-{letter}-{run}" for letter in "ab"]
+        with runtime.database.transaction() as session:
+            for name in two:
+                add_staff(session, runtime.keys, name, "operator")
+            add_rules(
+                session,
+                first_day,
+                {"lateness_days": LATENESS_DAYS},
+                source=SOURCE,
+                proposed_by=two[0],
+                approved_by=two[1],
+            )
     return _rules_on(runtime, first_day)
 
 

@@ -1,6 +1,7 @@
 """`make demo` as its reader meets it: a month is played, and is still there afterwards."""
 
 import re
+from pathlib import Path
 
 from tests.journeys.conftest import Installation, interrupt
 
@@ -17,6 +18,18 @@ def test_without_a_service_it_says_how_to_start_one(installation: Installation) 
     assert demo.returncode == 1
     assert "make run" in demo.stderr
     assert "Traceback" not in demo.stderr
+
+
+def test_it_is_not_played_against_another_installations_service(
+    installation: Installation, tmp_path: Path
+) -> None:
+    elsewhere = Installation(tmp_path, installation.port)
+
+    with installation.serving():
+        demo = elsewhere.run("demo")
+
+    assert demo.returncode == 1
+    assert "another CARBON_HOME" in demo.stderr
 
 
 def test_a_month_is_played_kept_and_played_again(installation: Installation) -> None:
