@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from service.activities.candidates import METERED, SELF_RECORDED
 from service.activities.certification import DIGEST
 from service.ledger.audit import Check
 from service.methodologies import Library
@@ -67,6 +68,32 @@ WITH {LATEST}, trip AS (
 )
 SELECT citizen_id, activity_id, started_at, previous_activity_id, under_way_until
 FROM trip WHERE started_at < under_way_until
+"""
+
+# As `readings.py` decides: one meter's readings touch at most, and her own go with no other.
+READINGS_OVERLAP = f"""
+WITH {LATEST}, reading AS MATERIALIZED (
+    SELECT d.citizen_id, d.behavior, d.activity_id, d.account_digest, a.tier, d.started_at,
+           greatest(d.ended_at, d.started_at + interval '1 second') AS ended_at
+    FROM activity_detail d
+    JOIN activity a ON a.citizen_id = d.citizen_id AND a.id = d.activity_id
+    LEFT JOIN latest ON latest.citizen_id = d.citizen_id AND latest.activity_id = d.activity_id
+    WHERE d.behavior IN ({{metered}}) AND {COUNTS.format(first="d.counted")}
+), followed AS (
+    SELECT reading.*,
+           lead(activity_id) OVER meter AS other_id, lead(started_at) OVER meter AS other_at
+    FROM reading
+    WINDOW meter AS (PARTITION BY citizen_id, behavior, account_digest
+                     ORDER BY started_at, activity_id)
+)
+SELECT citizen_id, activity_id, other_id, other_at FROM followed WHERE other_at < ended_at
+UNION ALL
+SELECT own.citizen_id, own.activity_id, other.activity_id, other.started_at
+FROM reading own
+JOIN reading other ON other.citizen_id = own.citizen_id AND other.behavior = own.behavior
+    AND other.activity_id <> own.activity_id
+    AND other.started_at < own.ended_at AND own.started_at < other.ended_at
+WHERE own.tier = '{SELF_RECORDED}'
 """
 
 COUNTED_TWICE = f"""
@@ -210,6 +237,11 @@ CHECKS: tuple[Check, ...] = (
         "trips-do-not-overlap",
         "No two trips of one citizen that count took place at the same time.",
         TRIPS_OVERLAP,
+    ),
+    Check(
+        "readings-do-not-overlap",
+        "No kilowatt-hour stands in two readings of one citizen that count.",
+        READINGS_OVERLAP.format(metered=", ".join(f"'{each}'" for each in sorted(METERED))),
     ),
     Check(
         "records-count-once",

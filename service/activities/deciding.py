@@ -10,11 +10,13 @@ import psycopg
 from service.activities.candidates import SELF_RECORDED, Candidate, Source
 from service.activities.claims import Claims
 from service.activities.neighbours import (
+    Neighbour,
     Neighbourhood,
     read_excluding_behaviors,
     settle_standings,
 )
 from service.activities.outcomes import Known, Outcome, outcome_of, repeated, repeated_here
+from service.activities.readings import READING_OVERLAP, Reading, Readings
 from service.activities.recording import Decided
 from service.bulk import array_of
 from service.keys import KeyRing
@@ -81,12 +83,13 @@ def decide(
     """Give each new act its verdict, in line order.
 
     The reasons against an act come in this order: its own, an exclusion, a thing that counted
-    before, a cap, another trip at the same time.
+    before, a cap, another trip at the same time, another reading of the same time.
     """
     settle_standings(connection, fresh, hoods)
     others = read_excluding_behaviors(connection, fresh)
     claims = Claims.taken(connection, keys, [each for each in fresh if each.reason is None])
-    desk = _Desk(source, hoods, others, claims, Decided())
+    readings = Readings.around(connection, fresh)
+    desk = _Desk(source, hoods, others, claims, readings, Decided())
     for candidate in fresh:
         desk.decide(candidate)
     claims.give_back(connection, [candidate for candidate, _ in desk.decided.refused])
@@ -99,6 +102,7 @@ class _Desk:
     hoods: defaultdict[str, Neighbourhood]
     others: Mapping[str, frozenset[str]]
     claims: Claims
+    readings: Readings
     decided: Decided
 
     def decide(self, candidate: Candidate) -> None:
@@ -109,16 +113,16 @@ class _Desk:
             or self.claims.refusal(candidate)
             or hood.cap_reached(candidate)
             or self._overlap(candidate, hood)
+            or self._read_twice(candidate)
         )
         if reason is not None:
             self.decided.refused.append((candidate, reason))
             return
         is_pending = candidate.is_frozen or self.source.delay_days != 0
-        hood.add(
-            candidate,
-            is_pending=is_pending,
-            is_self_recorded=self.source.tier == SELF_RECORDED,
-        )
+        is_self_recorded = self.source.tier == SELF_RECORDED
+        hood.add(candidate, is_pending=is_pending, is_self_recorded=is_self_recorded)
+        if candidate.is_reading:
+            self.readings.add(candidate, is_pending=is_pending, is_self_recorded=is_self_recorded)
         if is_pending:
             why = FROZEN if candidate.is_frozen else None
             self.decided.pending.append((candidate, why))
@@ -130,14 +134,30 @@ class _Desk:
         others = hood.overlapping(candidate)
         if not others:
             return None
-        if self.source.tier == SELF_RECORDED or not all(
-            other.is_pending and other.is_self_recorded for other in others
-        ):
+        if not self._prevails(others):
             return OVERLAP
         for other in others:
-            self.decided.superseded.append((candidate, other))
+            self.decided.superseded.append((candidate, other.activity_id))
             hood.remove(other.activity_id)
         return None
+
+    def _read_twice(self, candidate: Candidate) -> Reason | None:
+        """Refuse a second reading of the same time, unless it is better vouched for."""
+        if not candidate.is_reading:
+            return None
+        is_self_recorded = self.source.tier == SELF_RECORDED
+        others = self.readings.beside(candidate, is_self_recorded=is_self_recorded)
+        if others and not self._prevails(others):
+            return READING_OVERLAP
+        self.decided.superseded += [(candidate, other.activity_id) for other in others]
+        self.readings.remove(candidate, others)
+        return None
+
+    def _prevails(self, others: Sequence[Neighbour | Reading]) -> bool:
+        """Say whether the source's word takes the place of what waits on a citizen's own."""
+        return self.source.tier != SELF_RECORDED and all(
+            other.is_pending and other.is_self_recorded for other in others
+        )
 
 
 def exclusion(candidate: Candidate, others: Mapping[str, frozenset[str]]) -> Reason | None:

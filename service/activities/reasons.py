@@ -122,6 +122,10 @@ REFUSED: Final[dict[str, dict[Language, str]]] = {
         "en": "Another trip of yours was under way at the same time.",
         "zh": "同一时间您已有另一段行程。",
     },
+    "reading-overlap": {
+        "en": "Another reading of yours covers a part of the same time, so its energy is counted.",
+        "zh": "您的另一条读数已涵盖同一时段的一部分，该部分电量已计入。",
+    },
     "daily-cap-reached": {
         "en": "At most {limit} acts of the kind {behavior} count on one day.",
         "zh": "{behavior} 每日最多计入 {limit} 次。",
@@ -131,8 +135,8 @@ REFUSED: Final[dict[str, dict[Language, str]]] = {
         "zh": "{behavior} 每月最多计入 {limit} 次。",
     },
     "counted-before": {
-        "en": "This bill, document, order or reading has been counted before.",
-        "zh": "该账单、单据、订单或读数已计入过。",
+        "en": "This bill, document or order has been counted before.",
+        "zh": "该账单、单据或订单已计入过。",
     },
     "account-frozen": {
         "en": "Your account is being looked into; the act waits until that is done.",

@@ -10,7 +10,6 @@ import msgspec
 import psycopg
 
 from service.activities.candidates import Candidate, Source
-from service.activities.neighbours import Neighbour
 from service.bulk import Row, Table, array_of, insert_rows
 from service.ledger.issuing import Issue, issue_lots
 from service.methodologies.reasons import Reason
@@ -58,7 +57,8 @@ class Decided:
     certified: list[Candidate] = field(default_factory=list)
     pending: list[tuple[Candidate, Reason | None]] = field(default_factory=list)
     refused: list[tuple[Candidate, Reason]] = field(default_factory=list)
-    superseded: list[tuple[Candidate, Neighbour]] = field(default_factory=list)
+    superseded: list[tuple[Candidate, str]] = field(default_factory=list)
+    """What takes the place of which waiting activity."""
 
 
 class Recorder:
@@ -156,8 +156,8 @@ class Recorder:
             str(candidate.points),
         )
 
-    def _supersede(self, superseded: Iterable[tuple[Candidate, Neighbour]]) -> None:
-        pairs = [(by.citizen_id, old.activity_id, by.activity_id) for by, old in superseded]
+    def _supersede(self, superseded: Iterable[tuple[Candidate, str]]) -> None:
+        pairs = [(by.citizen_id, old_id, by.activity_id) for by, old_id in superseded]
         if pairs:
             self.connection.execute(SUPERSEDE, tuple(map(array_of, zip(*pairs, strict=True))))
 

@@ -14,7 +14,14 @@ import msgspec
 import psycopg
 
 from service import clock
-from service.activities.candidates import TRIP_DURATION_MAX_S, Candidate, day_at, read_data
+from service.activities.candidates import (
+    READING_DURATION_MAX_S,
+    SELF_RECORDED,
+    TRIP_DURATION_MAX_S,
+    Candidate,
+    day_at,
+    read_data,
+)
 from service.activities.claims import Claims
 from service.activities.errors import NothingToCertify, OverlapStands, RuleStands
 from service.activities.lines import Unreadable
@@ -24,6 +31,7 @@ from service.activities.neighbours import (
     read_excluding_behaviors,
     settle_standings,
 )
+from service.activities.readings import READING_OVERLAP, Readings
 from service.activities.recording import STORE_BASIS
 from service.activities.rulebook import DayTerms, read_rulebook
 from service.keys import KeyRing
@@ -33,8 +41,8 @@ from service.methodologies.reasons import Reason
 from service.partners.organisations import partner_by_id
 
 READ_ACT = """
-SELECT a.external_id, a.behavior, a.source_id, a.simulated, d.started_at, d.ended_at,
-       d.activity_data::text
+SELECT a.external_id, a.behavior, a.source_id, a.simulated, a.tier, d.started_at, d.ended_at,
+       encode(d.account_digest, 'hex'), d.activity_data::text
 FROM activity a
 JOIN activity_detail d ON d.citizen_id = a.citizen_id AND d.activity_id = a.id
 WHERE a.citizen_id = %s AND a.id = %s
@@ -56,8 +64,10 @@ class StoredAct(NamedTuple):
     behavior: str
     source_id: UUID | None
     simulated: bool
+    tier: str
     started_at: datetime
     ended_at: datetime
+    account_digest: str | None
     activity_data: str
 
 
@@ -68,6 +78,7 @@ class Granted:
     candidate: Candidate
     terms: DayTerms
     binding: Binding
+    tier: str
 
 
 def grant(
@@ -105,6 +116,7 @@ def grant(
         or exclusion_for(granted.binding.methodology, others or frozenset())
         or hood.cap_reached(candidate)
         or claims.refusal(candidate)
+        or _read_twice(connection, granted)
     )
     if reason is not None:
         raise RuleStands(
@@ -180,7 +192,7 @@ def _judged(
         data=data,
         data_json=act.activity_data,
         evidence_digest="",
-        account_digest=None,
+        account_digest=act.account_digest,
         terms=terms,
         binding=binding,
         reduction_g=grams,
@@ -189,7 +201,7 @@ def _judged(
         is_frozen=False,
         simulated=act.simulated,
     )
-    return Granted(candidate, terms, binding)
+    return Granted(candidate, terms, binding, act.tier)
 
 
 def _nothing(reason: str) -> NothingToCertify:
@@ -217,4 +229,15 @@ def _impossible(candidate: Candidate) -> Reason | None:
     if candidate.is_trip and candidate.end_s - candidate.start_s > TRIP_DURATION_MAX_S:
         # The check for overlaps looks back no further.
         return Reason("duration-impossible", {"limit_s": str(TRIP_DURATION_MAX_S)})
+    if candidate.is_reading and candidate.end_s - candidate.start_s > READING_DURATION_MAX_S:
+        return Reason("duration-impossible", {"limit_s": str(READING_DURATION_MAX_S)})
+    return None
+
+
+def _read_twice(connection: psycopg.Connection[Any], granted: Granted) -> Reason | None:
+    """Return that another reading of the same time counts, or None."""
+    readings = Readings.around(connection, [granted.candidate])
+    is_self_recorded = granted.tier == SELF_RECORDED
+    if readings.beside(granted.candidate, is_self_recorded=is_self_recorded):
+        return READING_OVERLAP
     return None
