@@ -9,12 +9,13 @@ twice changes nothing.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal
 from uuid import UUID
 
 import psycopg
 from psycopg import sql
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from service import clock
@@ -62,8 +63,15 @@ def begin_erasure(
         follow(session, citizen_id)
 
 
-def complete_erasure(connection: psycopg.Connection[Any], citizen_id: UUID) -> None:
+STRAGGLERS_COME_WITHIN = timedelta(minutes=15)
+"""Longer than any request lives: a feed's statements end after ten seconds each."""
+
+
+def complete_erasure(connection: psycopg.Connection[Any], citizen_id: UUID) -> bool:
     """Delete everything personal of a citizen who has left, and write down that it is done.
+
+    Returns:
+        Whether it had not been written down before.
 
     Args:
         connection: of `runtime.eraser`.
@@ -78,20 +86,22 @@ def complete_erasure(connection: psycopg.Connection[Any], citizen_id: UUID) -> N
             ),
             [citizen_id],
         )
-    connection.execute(
+    written = connection.execute(
         "INSERT INTO erasure_completion (citizen_id) VALUES (%s) ON CONFLICT DO NOTHING",
         [citizen_id],
     )
+    return written.rowcount > 0
 
 
 def finish_erasures(runtime: Runtime) -> int:
     """Complete what a crash has left half done, each in its own transaction; return how many."""
     with runtime.database.transaction() as session:
         unfinished = list(_unfinished(session))
+    finished = 0
     for citizen_id in unfinished:
         with runtime.eraser.raw_transaction() as connection:
-            complete_erasure(connection, citizen_id)
-    return len(unfinished)
+            finished += complete_erasure(connection, citizen_id)
+    return finished
 
 
 def personal_tables(connection: psycopg.Connection[Any]) -> list[PersonalTable]:
@@ -118,8 +128,13 @@ def _end_links(session: Session, citizen_id: UUID) -> None:
 
 
 def _unfinished(session: Session) -> Iterator[UUID]:
+    """Yield whose erasure is half done, and those of the last minutes once more.
+
+    A feed that was under way when she left may have written a detail after the first time.
+    """
     done = select(ErasureCompletion.citizen_id)
-    begun = select(Erasure.citizen_id).where(Erasure.citizen_id.not_in(done))
+    recent = Erasure.recorded_at > clock.now() - STRAGGLERS_COME_WITHIN
+    begun = select(Erasure.citizen_id).where(or_(Erasure.citizen_id.not_in(done), recent))
     yield from session.scalars(begun.order_by(Erasure.recorded_at))
 
 

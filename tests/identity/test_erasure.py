@@ -274,3 +274,22 @@ class TestTheRoles:
             connection.execute("SET ROLE carbon_auditor")
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(sql.SQL("SELECT 1 FROM {}").format(sql.Identifier(table)))
+
+    def test_a_detail_that_a_late_feed_wrote_goes_as_well(
+        self, a_linked_citizen: Callable[[], SignedInCitizen], runtime: Runtime
+    ) -> None:
+        citizen = a_linked_citizen()
+        with runtime.database.transaction() as session:
+            begin_erasure(session, citizen.id, "citizen", Consequences())
+        finish_erasures(runtime)
+        with runtime.database.raw_transaction() as connection:
+            connection.execute(
+                "INSERT INTO activity_detail (citizen_id, started_at, activity_id, ended_at,"
+                " behavior, counted, is_trip, activity_data)"
+                " VALUES (%s, now(), %s, now(), 'metro_ride', true, true, '{}')",
+                [citizen.id, citizen.id],
+            )
+
+        finish_erasures(runtime)
+
+        assert rows_naming(runtime, citizen.id) <= STAYS
