@@ -13,6 +13,9 @@ from service.activities.errors import FeedEmpty, FeedNotGzip, FeedTooManyLines
 from service.activities.lines import LINE_BYTES_MAX, Unreadable
 
 LINES_MAX = 10_000
+LINE_ENDS_MAX = 10 * LINES_MAX
+"""Blank lines are passed over, but not by the million: each would take memory."""
+
 FEED_BYTES_MAX = 16 * 1024 * 1024
 """Kept, unpacked. Ten thousand honest lines are two million bytes."""
 
@@ -45,6 +48,7 @@ def read_feed(stream: IO[bytes], *, is_gzip: bool) -> list[bytes | Unreadable]:
     """
     kept = _Kept()
     flaw = _unpack(stream, kept) if is_gzip else _read(stream, kept)
+    _refuse_too_many(kept.body.count(b"\n"), LINE_ENDS_MAX)
     lines: list[bytes | Unreadable] = list(_cut(kept.body.removeprefix(BOM)))
     if flaw is not None:
         # What stands behind the last line end is the beginning of a line whose end was not read.
@@ -52,13 +56,17 @@ def read_feed(stream: IO[bytes], *, is_gzip: bool) -> list[bytes | Unreadable]:
     count = sum(1 for line in lines if line)
     if count == 0:
         raise FeedEmpty("The feed holds no line. Please send at least one activity.")
-    if count > LINES_MAX:
+    _refuse_too_many(count, LINES_MAX)
+    return lines
+
+
+def _refuse_too_many(count: int, most: int) -> None:
+    if count > most:
         raise FeedTooManyLines(
             "The feed holds {count} lines; please send at most {limit} at once.",
             count=count,
             limit=LINES_MAX,
         )
-    return lines
 
 
 def _cut(body: bytearray) -> Iterator[bytes]:

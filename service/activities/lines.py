@@ -130,7 +130,7 @@ def _malformed(raw: bytes, error: Exception) -> Unreadable:
         raw.decode("utf-8")
     except UnicodeDecodeError:
         return Unreadable("utf8-invalid", {})
-    if "truncated" in str(error):
+    if raw.startswith(b"{") and "truncated" in str(error):
         return Unreadable("line-cut", {})
     return Unreadable("json-malformed", {"problem": str(error)[:120]})
 
