@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "identity": EDGE | {"web", "partners"},
     "ledger": EDGE | {"web"},
     "activities": EDGE | {"web", "jobs", "identity", "partners", "ledger", "methodologies"},
-    "demo": EDGE | {"identity", "partners", "ledger", "activities"},
+    "demo": EDGE | {"identity", "partners", "activities"},
     "reports": EDGE | {"web", "ledger", "activities", "methodologies"},
 }
 """Who may import whom; packages and modules of `service`. What is not here composes the rest."""

@@ -66,6 +66,8 @@ def test_from_the_operators_file_to_the_holders_account(
         activities = service.items("/v1/me/activities", token)
         account = service.get("/v1/me/account", token)
         (transfer,) = service.items("/v1/me/transfers", token)
+        recomputed = installation.run("recompute", transfer["id"])
+        audit = installation.run("audit")
         provenance = service.get(f"/v1/transfers/{transfer['id']}/provenance", token)
 
     assert added.returncode == 0, added.stderr
@@ -78,3 +80,4 @@ def test_from_the_operators_file_to_the_holders_account(
     grams = totals["behaviors"]["metro_ride"]["reduction_g"]
     assert account["points"]["available"] == account["reduction_g"]["certified"] == grams > 0
     assert json.dumps(provenance).count(str(grams)) > 0
+    assert (recomputed.returncode, audit.returncode) == (0, 0), recomputed.stdout + audit.stdout

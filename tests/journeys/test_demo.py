@@ -20,19 +20,9 @@ def test_without_a_service_it_says_how_to_start_one(installation: Installation) 
     assert "Traceback" not in demo.stderr
 
 
-def test_it_is_not_played_against_another_installations_service(
+def test_a_month_is_played_kept_and_played_again(
     installation: Installation, tmp_path: Path
 ) -> None:
-    elsewhere = Installation(tmp_path, installation.port)
-
-    with installation.serving():
-        demo = elsewhere.run("demo")
-
-    assert demo.returncode == 1
-    assert "another CARBON_HOME" in demo.stderr
-
-
-def test_a_month_is_played_kept_and_played_again(installation: Installation) -> None:
     with installation.serving() as service:
         first = installation.run("demo", "--citizens", 6, "--days", 5)
         status = interrupt(service)
@@ -47,9 +37,12 @@ def test_a_month_is_played_kept_and_played_again(installation: Installation) -> 
     assert installation.processes() == []
 
     with installation.serving():
+        elsewhere = Installation(tmp_path, installation.port).run("demo")
         again = installation.run("demo", "--citizens", 4, "--days", 3)
         partners = installation.run("partner", "list").stdout
 
+    assert elsewhere.returncode == 1
+    assert "another CARBON_HOME" in elsewhere.stderr
     assert again.returncode == 0, again.stdout + again.stderr
     assert "run 2" in again.stdout
     assert "BROKEN" not in again.stdout
