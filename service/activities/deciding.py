@@ -22,6 +22,10 @@ from service.bulk import array_of
 from service.keys import KeyRing
 from service.methodologies import exclusion_for
 from service.methodologies.reasons import Reason
+from service.methodologies.registry import METHODOLOGIES
+
+EXCLUDING = frozenset().union(*(methodology.excluded_by for methodology in METHODOLOGIES))
+"""Behaviors that put a citizen outside a methodology, whether or not they count themselves."""
 
 FROZEN = Reason("account-frozen", {})
 OVERLAP = Reason("overlap", {})
@@ -92,7 +96,7 @@ def decide(
     desk = _Desk(source, hoods, others, claims, readings, Decided())
     for candidate in fresh:
         desk.decide(candidate)
-    claims.give_back(connection, [candidate for candidate, _ in desk.decided.refused])
+    claims.settle(connection)
     return desk.decided
 
 
@@ -100,22 +104,18 @@ def decide(
 class _Desk:
     source: Source
     hoods: defaultdict[str, Neighbourhood]
-    others: Mapping[str, frozenset[str]]
+    others: dict[str, frozenset[str]]
     claims: Claims
     readings: Readings
     decided: Decided
 
     def decide(self, candidate: Candidate) -> None:
         hood = self.hoods[candidate.citizen_id]
-        reason = (
-            candidate.reason
-            or exclusion(candidate, self.others)
-            or self.claims.refusal(candidate)
-            or hood.cap_reached(candidate)
-            or self._overlap(candidate, hood)
-            or self._read_twice(candidate)
-        )
+        reason = self._reason(candidate, hood)
+        if candidate.behavior in EXCLUDING:
+            self._note_exclusion(candidate)
         if reason is not None:
+            self.claims.let_go(candidate)
             self.decided.refused.append((candidate, reason))
             return
         is_pending = candidate.is_frozen or self.source.delay_days != 0
@@ -128,6 +128,21 @@ class _Desk:
             self.decided.pending.append((candidate, why))
         else:
             self.decided.certified.append(candidate)
+
+    def _reason(self, candidate: Candidate, hood: Neighbourhood) -> Reason | None:
+        return (
+            candidate.reason
+            or exclusion(candidate, self.others)
+            or self.claims.refusal(candidate)
+            or hood.cap_reached(candidate)
+            or self._overlap(candidate, hood)
+            or self._read_twice(candidate)
+        )
+
+    def _note_exclusion(self, candidate: Candidate) -> None:
+        """Let later acts of the feed know what she does."""
+        known = self.others.get(candidate.citizen_id, frozenset())
+        self.others[candidate.citizen_id] = known | {candidate.behavior}
 
     def _overlap(self, candidate: Candidate, hood: Neighbourhood) -> Reason | None:
         """Refuse a trip beside another one, unless it is better vouched for and theirs waits."""

@@ -299,7 +299,8 @@ class _Part:
         feed = self.feed
         outcomes = self.outcomes if feed.parts else [*feed.outcomes, *self.outcomes]
         counts = Counter([outcome.verdict for outcome in outcomes])
-        counts.update([outcome.code for outcome in outcomes if outcome.code is not None])
+        codes = [each.code for each in outcomes if each.code and each.code != each.verdict]
+        counts.update(codes)
         certified = [outcome for outcome in outcomes if outcome.verdict == "certified"]
         connection.execute(
             COUNT_PART,

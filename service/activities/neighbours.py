@@ -5,7 +5,7 @@ else is happening.
 """
 
 from calendar import monthrange
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -171,11 +171,15 @@ def settle_standings(
     Few acts do, so only these are asked about. An act whose first verdict was a refusal may have
     been certified on appeal; one that counted may have been withdrawn, rejected or superseded.
     """
+    if not hoods:
+        return
+    candidates = list(candidates)
+    coming = Counter([candidate.citizen_id for candidate in candidates])
     doubtful = {
         act.activity_id: (candidate.citizen_id, act)
         for candidate in candidates
         if (hood := hoods.get(candidate.citizen_id)) is not None and hood.acts
-        for act in _in_the_way(hood, candidate)
+        for act in _in_the_way(hood, candidate, coming[candidate.citizen_id])
     }
     if not doubtful:
         return
@@ -189,12 +193,19 @@ def settle_standings(
         act.is_self_recorded = is_self_recorded
 
 
-def _in_the_way(hood: Neighbourhood, candidate: Candidate) -> list[Neighbour]:
-    """Return the acts on whose standing the verdict on the candidate may depend."""
+def _in_the_way(hood: Neighbourhood, candidate: Candidate, coming: int) -> list[Neighbour]:
+    """Return the acts on whose standing the verdict on the candidate may depend.
+
+    Args:
+        hood: the citizen's.
+        candidate: one of hers.
+        coming: how many of hers the feed adds at most.
+    """
     methodology = candidate.binding.methodology if candidate.binding else None
     if methodology is None or candidate.reason is not None:
         return []
-    if any(cap.limit is not None and len(hood.acts) >= cap.limit for cap in methodology.caps):
+    acts = len(hood.acts) + coming
+    if any(cap.limit is not None and acts > cap.limit for cap in methodology.caps):
         return [act for act in hood.acts if act.behavior == candidate.behavior or act.is_trip]
     if not methodology.is_trip:
         return []
