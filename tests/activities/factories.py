@@ -9,8 +9,10 @@ from uuid import UUID, uuid4
 from joserfc.jwk import ECKey
 
 from service import clock
-from service.activities.candidates import SIGNED, Source
+from service.activities.candidates import SELF_RECORDED, SIGNED, Source
 from service.activities.intake import Feed, Intake
+from service.activities.lines import OwnLine, read_own_line
+from service.activities.outcomes import Outcome
 from service.identity.simulated import create_simulated_citizens
 from service.identity.source_links import account_digest, holders_of
 from service.partners.organisations import PartnerTerms, add_partner
@@ -88,6 +90,28 @@ def an_invoice(document_id: str, account_ref: str = "card-1", **changes: Any) ->
     )
 
 
+def an_act(
+    behavior: str,
+    data: dict[str, Any],
+    account_ref: str = "card-1",
+    *,
+    at: datetime | None = None,
+    lasting: timedelta = timedelta(minutes=30),
+    **changes: Any,
+) -> bytes:
+    """Return a line of any behavior, at noon yesterday and for half an hour."""
+    started_at = at or noon()
+    times = {"started_at": started_at.isoformat(), "ended_at": (started_at + lasting).isoformat()}
+    return _line(account_ref, behavior=behavior, activity_data=data, **times, **changes)
+
+
+def a_reading(account_ref: str = "card-1", *, hour: float = 0, hours: float = 1) -> bytes:
+    """Return the line of a home's panels: 5,400 Wh, from an hour after noon yesterday on."""
+    at = noon() + timedelta(hours=hour)
+    data = {"energy_wh": 5400}
+    return an_act("household_pv", data, account_ref, at=at, lasting=timedelta(hours=hours))
+
+
 def _line(account_ref: str, **members: Any) -> bytes:
     line = {"external_id": uuid4().hex, "account_ref": account_ref, **members}
     return json.dumps(line).encode()
@@ -96,6 +120,17 @@ def _line(account_ref: str, **members: Any) -> bytes:
 def record(runtime: Runtime, source: Source, *lines: bytes) -> Feed:
     """Record a feed, as `POST /v1/activity-batches` does."""
     return Intake(runtime.database, runtime.keys).record_feed(source, list(lines))
+
+
+def record_own(
+    runtime: Runtime, citizen_id: UUID, line: bytes, *, region: str = SHENZHEN
+) -> Outcome:
+    """Record an act that a citizen reports, as `POST /v1/activities` does."""
+    own = {name: each for name, each in json.loads(line).items() if name != "account_ref"}
+    read = read_own_line(json.dumps(own).encode())
+    assert isinstance(read, OwnLine)
+    source = Source(None, region, SELF_RECORDED, None)
+    return Intake(runtime.database, runtime.keys).record_own(source, citizen_id, read)
 
 
 def activity_ids(feed: Feed) -> list[UUID]:
