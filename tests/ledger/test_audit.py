@@ -143,9 +143,9 @@ ONE_PENDING = "(SELECT id FROM activity WHERE verdict = 'pending' ORDER BY id LI
         (
             "caps-are-kept",
             (
-                "INSERT INTO activity_detail (citizen_id, started_at, activity_id, ended_at, behavior,"
-                " counted, is_trip, activity_data) SELECT citizen_id, started_at, gen_random_uuid(),"
-                " ended_at, behavior, true, false, activity_data"
+                "INSERT INTO activity_detail (citizen_id, started_at, activity_id, ended_at,"
+                " behavior, counted, is_trip, activity_data) SELECT citizen_id, started_at,"
+                " gen_random_uuid(), ended_at, behavior, true, false, activity_data"
                 " FROM activity_detail, generate_series(1, 5)"
             ),
         ),
@@ -178,8 +178,8 @@ ONE_PENDING = "(SELECT id FROM activity WHERE verdict = 'pending' ORDER BY id LI
         (
             "claims-count",
             (
-                "INSERT INTO once_claim SELECT sha256(id::text::bytea), citizen_id, id FROM activity"
-                " WHERE verdict = 'refused'"
+                "INSERT INTO once_claim SELECT sha256(id::text::bytea), citizen_id, id"
+                " FROM activity WHERE verdict = 'refused'"
             ),
         ),
         ("results-have-a-ground", "DELETE FROM quantification_basis"),

@@ -1,5 +1,6 @@
 """Booking the expiry of lapsed lots."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from uuid import UUID, uuid4
 
@@ -75,6 +76,21 @@ class TestExpiring:
 
         assert run == ExpiryRun(1, 5, 50)
         assert len(expiries(fresh_runtime, citizen)) == 2
+
+    def test_by_several_at_once_books_everything_once(self, fresh_runtime: Runtime) -> None:
+        for _ in range(40):
+            issue(fresh_runtime, uuid4(), 5, 50, YESTERDAY)
+
+        with ThreadPoolExecutor(4) as together:
+            runs = together.map(
+                lambda chunk: expire_lapsed_lots(
+                    fresh_runtime.database, TODAY, accounts_in_chunk=chunk
+                ),
+                (1, 3, 7, 2_000),
+            )
+            booked = sum(run.points for run in runs)
+
+        assert booked == 40 * 5
 
     def test_of_a_day_to_come_is_refused(self, fresh_runtime: Runtime) -> None:
         with pytest.raises(ExpiryInFuture):
