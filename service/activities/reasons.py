@@ -39,8 +39,8 @@ UNREADABLE: Final[dict[str, dict[Language, str]]] = {
         "zh": "同一对象中重复出现名称 {name}。",
     },
     "text-invalid": {
-        "en": "A text holds control characters or is no text at all; see the place given.",
-        "zh": "文本中含有控制字符或无效字符，请见所示位置。",
+        "en": "The text of {name} holds control characters or is no text at all.",
+        "zh": "{name} 的文本含有控制字符或无效字符。",
     },
     "field-missing": {"en": "{problem}.", "zh": "缺少必填字段（{problem}）。"},
     "unknown-field": {"en": "{problem}.", "zh": "包含未知字段（{problem}）。"},
@@ -171,9 +171,12 @@ REASONS: Final[dict[str, Mapping[Language, str]]] = {**METHODOLOGY_REASONS, **UN
 
 def sentence(code: str, params: Mapping[str, Any] | None, language: Language) -> str:
     """Say a reason to a person."""
-    return REASONS[code][language].format_map(_Filled(params or {}))
+    told = {name: value for name, value in (params or {}).items() if value != ""}
+    return REASONS[code][language].format_map(_Filled(told))
 
 
 class _Filled(dict[str, Any]):
+    """What fills a sentence; the place of a flaw in the whole of a line has no name."""
+
     def __missing__(self, name: str) -> str:
         return "/"
