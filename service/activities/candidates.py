@@ -134,6 +134,7 @@ class Ground:
     longest_s: int
     farthest_m: int | None
     fastest_kmh: int | None
+    strongest_w: int | None
 
 
 class Examiner:
@@ -238,6 +239,7 @@ class Examiner:
             longest_s=longest_s,
             farthest_m=limits.max_distance_m if limits else None,
             fastest_kmh=limits.max_speed_kmh if limits else None,
+            strongest_w=limits.max_power_w if limits else None,
             unvouched=self._unvouched(binding),
         )
 
@@ -285,6 +287,9 @@ def _implausible(ground: Ground, data: Any, duration_s: float) -> Reason | None:
     """Return why nobody can have done this, or None."""
     if duration_s > ground.longest_s:
         return Reason("duration-impossible", {"limit_s": str(ground.longest_s)})
+    strongest_w = ground.strongest_w
+    if strongest_w is not None and data.energy_wh * 3600 > strongest_w * duration_s:
+        return Reason("power-impossible", {"limit_w": str(strongest_w)})
     distance_m = getattr(data, "distance_m", None)
     if distance_m is None:
         return None

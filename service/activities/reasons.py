@@ -110,6 +110,10 @@ REFUSED: Final[dict[str, dict[Language, str]]] = {
         "en": "The trip would have been faster than {limit_kmh} km/h.",
         "zh": "按该记录计算的速度超过 {limit_kmh} 公里/小时。",
     },
+    "power-impossible": {
+        "en": "The reading would take a plant stronger than {limit_w} watts.",
+        "zh": "该读数对应的功率超过上限 {limit_w} 瓦。",
+    },
     "evidence-tier-too-low": {
         "en": "Acts of the kind {behavior} count only when their operator reports them.",
         "zh": "{behavior} 类行为须由运营机构上报才能计入。",

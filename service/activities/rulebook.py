@@ -18,6 +18,9 @@ from service.units import exact_ratio, floor_of
 FRESH_FOR_S = 1.0
 """How long a process may work with the rules it has read; what it used is stored with each act."""
 
+DAYS_REMEMBERED = 4_000
+"""Ten years of days; a source that asks for more has no business to fill our memory."""
+
 READ_RULES = """
 SELECT version, in_force_from, points_per_g, expiry_years, lateness_days, clock_tolerance_s,
        self_recorded_delay_days, source
@@ -96,6 +99,8 @@ class Rulebook:
                 return None
             rules = max(in_force, key=lambda each: (each.in_force_from, each.version))
             ratio = rules.ratio
+            if len(self._terms) >= DAYS_REMEMBERED:
+                self._terms.clear()
             found = DayTerms(
                 day, rules, rules.expiry_of(day).isoformat(), ratio.numerator, ratio.denominator
             )

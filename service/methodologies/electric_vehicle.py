@@ -6,13 +6,14 @@ from typing import Literal
 
 from service.methodologies.activity_data import DriveDistance, Energy, TripDistance
 from service.methodologies.factors import cited
-from service.methodologies.limits import TWELVE_A_DAY, believable_trip
+from service.methodologies.limits import SCHEME_RULE, TWELVE_A_DAY, believable_trip
 from service.methodologies.methodology import (
     ActivityData,
     Check,
     FactorNeed,
     Factors,
     Methodology,
+    Plausibility,
     Quantify,
 )
 from service.methodologies.reasons import Reason
@@ -154,6 +155,7 @@ EV_DRIVE_V1 = Methodology(
     ),
     needs_one_of=("petrol_l_per_km", "diesel_l_per_km"),
     evidence="self_recorded",
+    plausibility=Plausibility(source=SCHEME_RULE, max_speed_kmh=130),
     caps=TWELVE_A_DAY,
 )
 

@@ -9,6 +9,7 @@ from service.methodologies.methodology import (
     FactorNeed,
     Factors,
     Methodology,
+    Plausibility,
     Quantify,
 )
 
@@ -51,6 +52,13 @@ def household_pv_grid_v1(factors: Factors) -> Quantify:
     return reduction_g
 
 
+AT_MOST_ONE_MEGAWATT = Plausibility(
+    source="Shanghai's methodology admits plants of at most 1 MW: "
+    + "; ".join(cited("S12", "S80")),
+    max_power_w=1_000_000,
+)
+"""More energy than such a plant gives in the time of the reading is not believed."""
+
 HOUSEHOLD_PV_V1 = Methodology(
     code="household_pv",
     version=1,
@@ -74,6 +82,7 @@ HOUSEHOLD_PV_V1 = Methodology(
     quantifier=household_pv_v1,
     needs=(FactorNeed("reduction", "household_pv_reduction", "place"),),
     evidence="self_recorded",
+    plausibility=AT_MOST_ONE_MEGAWATT,
 )
 
 HOUSEHOLD_PV_GRID_V1 = Methodology(
@@ -102,4 +111,5 @@ HOUSEHOLD_PV_GRID_V1 = Methodology(
     quantifier=household_pv_grid_v1,
     needs=(FactorNeed("grid", "grid_average", "province"),),
     evidence="self_recorded",
+    plausibility=AT_MOST_ONE_MEGAWATT,
 )

@@ -60,6 +60,8 @@ class Plausibility:
     max_speed_kmh: int | None = None
     max_distance_m: int | None = None
     max_duration_s: int | None = None
+    max_power_w: int | None = None
+    """Mean power over the reading's time."""
 
 
 @dataclass(frozen=True, slots=True)
