@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from service.activities.recording import ACTIVITIES, DETAILS
+from service.activities.intake.recording import ACTIVITIES, DETAILS
 from service.bulk import insert_rows
 from service.db import libpq_url
 from service.ledger.accounts import lock_accounts

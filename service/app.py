@@ -3,15 +3,13 @@
 from flask import Flask
 
 from service.access_tokens import AccessTokens
-from service.activities import (
-    account_api,
-    appeals_api,
-    certification_api,
-    library_api,
-    provenance_api,
-)
-from service.activities import api as activities
-from service.activities.intake import Intake
+from service.activities import account_api
+from service.activities.appeals import api as appeals
+from service.activities.certification import api as certification
+from service.activities.intake import api as intake
+from service.activities.intake.desk import Intake
+from service.activities.provenance import api as provenance
+from service.activities.rules import api as rules
 from service.activities.withdrawal import CONSEQUENCES as OF_ACTIVITIES
 from service.identity import api as identity
 from service.identity.consequences import CONSEQUENCES
@@ -31,12 +29,12 @@ from service.web.problems import register_problems
 BLUEPRINTS: tuple[Blueprint, ...] = (
     health.blueprint,
     openapi.blueprint,
-    activities.blueprint,
-    certification_api.blueprint,
-    appeals_api.blueprint,
+    intake.blueprint,
+    certification.blueprint,
+    appeals.blueprint,
     account_api.blueprint,
-    provenance_api.blueprint,
-    library_api.blueprint,
+    provenance.blueprint,
+    rules.blueprint,
     ledger.blueprint,
     reports.blueprint,
     identity.blueprint,
@@ -64,7 +62,7 @@ def create_app(runtime: Runtime) -> Flask:
     app.extensions[ACCESS_TOKENS] = AccessTokens(runtime.keys, runtime.settings.issuer)
     app.extensions[SESSION_CHECK] = session_check(runtime)
     app.extensions[CONSEQUENCES] = OF_ACTIVITIES
-    app.extensions[activities.INTAKE] = Intake(runtime.database, runtime.keys)
+    app.extensions[intake.INTAKE] = Intake(runtime.database, runtime.keys)
     register_problems(app)
     Edge(app, runtime)
     api = openapi.describe(app)

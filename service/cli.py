@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from service.activities.audit import CHECKS as ACTIVITY_CHECKS
-from service.activities.certification_commands import certification_group
-from service.activities.factor_commands import factors_group, rules_group
-from service.activities.importing import import_command
-from service.activities.recompute_command import recompute_command
+from service.activities.certification.commands import certification_group
+from service.activities.importing.command import import_command
+from service.activities.provenance.command import recompute_command
+from service.activities.rules.commands import factors_group, rules_group
 from service.activities.withdrawal import CONSEQUENCES as OF_ACTIVITIES
 from service.demo.command import demo_command
 from service.embedded import EngineError, reachable

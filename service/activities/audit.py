@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from service.activities.candidates import METERED, SELF_RECORDED
-from service.activities.certification import DIGEST
+from service.activities.certification.batches import DIGEST
+from service.activities.intake.candidates import METERED, SELF_RECORDED
 from service.ledger.audit import Check
 from service.methodologies import Library
 

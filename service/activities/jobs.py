@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
-from service.activities.certification import CARRY_OUT, close_due_batches
-from service.activities.certifying import carry_out
+from service.activities.certification.batches import CARRY_OUT, close_due_batches
+from service.activities.certification.carrying_out import carry_out
 from service.jobs.tasks import Task
 from service.runtime import Runtime
 

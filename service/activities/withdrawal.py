@@ -10,7 +10,7 @@ from uuid import UUID
 import psycopg
 from sqlalchemy.orm import Session
 
-from service.activities.pending import NextVerdict, Waiting, free_claims, leave
+from service.activities.certification.pending import NextVerdict, Waiting, free_claims, leave
 from service.db import driver_connection
 from service.identity.consequences import Consequences, EndedLink
 from service.ledger.accounts import lock_accounts

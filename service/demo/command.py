@@ -9,7 +9,7 @@ from datetime import date, timedelta
 import click
 
 from service import clock
-from service.activities.rulebook import FRESH_FOR_S, SchemeRules
+from service.activities.rules.rulebook import FRESH_FOR_S, SchemeRules
 from service.demo.citizens import Citizen, SmsFile, move_in, phone_of
 from service.demo.client import Service
 from service.demo.month import CITIZEN, Act, month

@@ -3,8 +3,8 @@
 from datetime import date, timedelta
 
 from service import clock
-from service.activities.rule_versions import add_rules
-from service.activities.rulebook import SchemeRules, read_rulebook
+from service.activities.rules.rulebook import SchemeRules, read_rulebook
+from service.activities.rules.versions import add_rules
 from service.identity.staff import add_staff
 from service.runtime import Runtime
 

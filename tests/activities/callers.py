@@ -8,7 +8,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from service.access_tokens import AccessTokens, Kind
-from service.activities.candidates import Source
+from service.activities.intake.candidates import Source
 from service.runtime import Runtime
 from service.web.context import ACCESS_TOKENS
 from tests.activities.factories import a_citizen, a_source

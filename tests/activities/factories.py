@@ -9,10 +9,10 @@ from uuid import UUID, uuid4
 from joserfc.jwk import ECKey
 
 from service import clock
-from service.activities.candidates import SELF_RECORDED, SIGNED, Source
-from service.activities.intake import Feed, Intake
-from service.activities.lines import OwnLine, read_own_line
-from service.activities.outcomes import Outcome
+from service.activities.intake.candidates import SELF_RECORDED, SIGNED, Source
+from service.activities.intake.desk import Feed, Intake
+from service.activities.intake.lines import OwnLine, read_own_line
+from service.activities.intake.outcomes import Outcome
 from service.identity.simulated import create_simulated_citizens
 from service.identity.source_links import account_digest, holders_of
 from service.partners.organisations import PartnerTerms, add_partner

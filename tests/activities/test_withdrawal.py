@@ -2,9 +2,9 @@
 
 from uuid import UUID, uuid4
 
-from service.activities.appeals import make_appeal
-from service.activities.certification import close_due_batches, decide_batch
-from service.activities.certifying import carry_out
+from service.activities.appeals.appeals import make_appeal
+from service.activities.certification.batches import close_due_batches, decide_batch
+from service.activities.certification.carrying_out import carry_out
 from service.activities.withdrawal import CONSEQUENCES
 from service.identity.erasure import begin_erasure, complete_erasure
 from service.identity.linking import end_link

@@ -8,7 +8,7 @@ import pytest
 
 from service import clock
 from service.activities.audit import CHECKS as ACTIVITY_CHECKS
-from service.activities.certification import close_due_batches
+from service.activities.certification.batches import close_due_batches
 from service.ledger.audit import CHECKS as LEDGER_CHECKS
 from service.ledger.audit import Finding, run_audit
 from service.ledger.expiry import expire_lapsed_lots

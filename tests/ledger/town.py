@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 import msgspec
 
 from service import clock
-from service.activities.candidates import SIGNED, Source
-from service.activities.intake import Intake
-from service.activities.outcomes import Outcome
+from service.activities.intake.candidates import SIGNED, Source
+from service.activities.intake.desk import Intake
+from service.activities.intake.outcomes import Outcome
 from service.identity.simulated import create_simulated_citizens
 from service.identity.source_links import account_digest
 from service.partners.organisations import PartnerTerms, add_partner

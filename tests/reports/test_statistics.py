@@ -6,7 +6,7 @@ from typing import Any
 from flask.testing import FlaskClient
 
 from service import clock
-from service.activities.certification import close_due_batches
+from service.activities.certification.batches import close_due_batches
 from service.app import create_app
 from service.redis import connect
 from service.reports.latest import LatestStatistics

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from service.activities.feeds import FORMATS, ActivityLine, ReadCounts
-from service.activities.lines import Line, read_line
+from service.activities.intake.lines import Line, read_line
 
 Write = Callable[..., Path]
 Read = Callable[..., tuple[list[ActivityLine], ReadCounts]]

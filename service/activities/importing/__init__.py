@@ -1,0 +1,1 @@
+"""Import: an operator's own file goes the way of every feed."""

@@ -1,0 +1,207 @@
+"""Writing what was decided: one statement for each table, in the order of its key."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import psycopg
+
+from service.activities.intake.candidates import Candidate, Source
+from service.bulk import Row, Table, array_of, insert_rows
+from service.ledger.issuing import Issue, issue_lots
+from service.methodologies.reasons import Reason
+
+ACTIVITIES = Table(
+    "activity",
+    *("citizen_id", "id", "source_id", "batch_id", "external_id", "behavior", "tier", "basis_id"),
+    *("rules_version", "evidence_digest", "verdict", "code", "params", "reduction_g", "points"),
+    "simulated",
+)
+DETAILS = Table(
+    "activity_detail",
+    *("citizen_id", "started_at", "activity_id", "ended_at", "behavior", "counted", "is_trip"),
+    *("account_digest", "activity_data"),
+)
+PENDING = Table(
+    "pending_activity",
+    *("citizen_id", "activity_id", "source_id", "methodology_code", "happened_on", "due_on"),
+    *("expires_on", "reduction_g", "points"),
+)
+
+STORE_BASIS = """
+INSERT INTO quantification_basis (id, basis) VALUES (%s, %s) ON CONFLICT (id) DO NOTHING
+"""
+
+SUPERSEDE = """
+WITH gone AS (
+    DELETE FROM pending_activity p USING unnest(%s::uuid[], %s::uuid[], %s::uuid[])
+        AS s (citizen_id, activity_id, cause_id)
+    WHERE p.citizen_id = s.citizen_id AND p.activity_id = s.activity_id
+    RETURNING p.citizen_id, p.activity_id, s.cause_id)
+INSERT INTO verdict (citizen_id, activity_id, seq, verdict, code, cause_id)
+SELECT gone.citizen_id, gone.activity_id,
+       1 + (SELECT count(*) FROM verdict v
+            WHERE v.citizen_id = gone.citizen_id AND v.activity_id = gone.activity_id),
+       'superseded', 'superseded', gone.cause_id
+FROM gone
+"""
+
+
+@dataclass(slots=True)
+class Decided:
+    """What a part of a feed has come to, before it is written."""
+
+    certified: list[Candidate] = field(default_factory=list)
+    pending: list[tuple[Candidate, Reason | None]] = field(default_factory=list)
+    refused: list[tuple[Candidate, Reason]] = field(default_factory=list)
+    superseded: list[tuple[Candidate, str]] = field(default_factory=list)
+    """What takes the place of which waiting activity."""
+
+
+class Recorder:
+    """Writes one part of a feed inside the caller's transaction."""
+
+    def __init__(
+        self, connection: psycopg.Connection[Any], source: Source, batch_id: UUID | None
+    ) -> None:
+        self.connection = connection
+        self.source = source
+        self.source_id = source.id.hex if source.id else None
+        self.batch_id = batch_id.hex if batch_id else None
+
+    def write(self, decided: Decided, known_bases: set[str]) -> set[str]:
+        """Write every row and issue what is certified.
+
+        Args:
+            decided: the verdicts, none of whose activities exists yet.
+            known_bases: quantification bases that are stored already.
+
+        Returns:
+            The bases stored now, to be known once the transaction has been committed.
+        """
+        bases = self._store_bases(decided, known_bases)
+        self._write_activities(decided)
+        self._write_details(decided)
+        self._write_pending(decided.pending)
+        self._supersede(decided.superseded)
+        issue_lots(self.connection, [_issue(candidate) for candidate in decided.certified])
+        return bases
+
+    def _store_bases(self, decided: Decided, known: set[str]) -> set[str]:
+        bindings = {
+            candidate.binding.basis.digest: candidate.binding.basis
+            for candidate in (*decided.certified, *(each for each, _ in decided.pending))
+            if candidate.binding is not None
+        }
+        new = {digest: basis for digest, basis in bindings.items() if digest not in known}
+        for digest, basis in sorted(new.items()):
+            self.connection.execute(
+                STORE_BASIS, (digest[:32], msgspec.json.encode(basis.as_dict()).decode())
+            )
+        return set(new)
+
+    def _write_activities(self, decided: Decided) -> None:
+        rows = [self._activity(candidate, "certified", None) for candidate in decided.certified]
+        rows += [self._activity(each, "pending", reason) for each, reason in decided.pending]
+        rows += [self._activity(each, "refused", reason) for each, reason in decided.refused]
+        insert_rows(self.connection, ACTIVITIES, sorted(rows, key=_by_citizen))
+
+    def _activity(self, candidate: Candidate, verdict: str, reason: Reason | None) -> Row:
+        counted = verdict != "refused"
+        return (
+            candidate.citizen_id,
+            candidate.activity_id,
+            self.source_id,
+            self.batch_id,
+            candidate.external_id,
+            candidate.behavior,
+            self.source.tier,
+            candidate.binding.basis.digest[:32] if counted and candidate.binding else None,
+            str(candidate.terms.rules.version) if candidate.terms else "0",
+            f"\\x{candidate.evidence_digest}",
+            verdict,
+            reason.code if reason else None,
+            _json_of(reason),
+            str(candidate.reduction_g) if counted else "0",
+            str(candidate.points) if counted else "0",
+            "t" if candidate.simulated else "f",
+        )
+
+    def _write_details(self, decided: Decided) -> None:
+        rows = [_detail(candidate, counted=True) for candidate in decided.certified]
+        rows += [_detail(candidate, counted=True) for candidate, _ in decided.pending]
+        rows += [_detail(candidate, counted=False) for candidate, _ in decided.refused]
+        insert_rows(self.connection, DETAILS, sorted(rows, key=_by_citizen))
+
+    def _write_pending(self, pending: Sequence[tuple[Candidate, Reason | None]]) -> None:
+        insert_rows(
+            self.connection, PENDING, [self._pending(candidate) for candidate, _ in pending]
+        )
+
+    def _pending(self, candidate: Candidate) -> Row:
+        assert candidate.terms is not None  # noqa: S101  without terms an act is refused
+        assert candidate.binding is not None  # noqa: S101  and without a methodology as well
+        return (
+            candidate.citizen_id,
+            candidate.activity_id,
+            self.source_id,
+            candidate.binding.methodology.code,
+            candidate.day.isoformat(),
+            due_on(self.source, candidate).isoformat(),
+            candidate.terms.expires_on,
+            str(candidate.reduction_g),
+            str(candidate.points),
+        )
+
+    def _supersede(self, superseded: Iterable[tuple[Candidate, str]]) -> None:
+        pairs = [(by.citizen_id, old_id, by.activity_id) for by, old_id in superseded]
+        if pairs:
+            self.connection.execute(SUPERSEDE, tuple(map(array_of, zip(*pairs, strict=True))))
+
+
+def due_on(source: Source, candidate: Candidate) -> date:
+    """Return the day from which a pending act's batch may close."""
+    assert candidate.terms is not None  # noqa: S101  without terms an act is refused
+    delay_days = source.delay_days
+    if delay_days is None:
+        delay_days = candidate.terms.rules.self_recorded_delay_days
+    return candidate.day + timedelta(days=delay_days)
+
+
+def _issue(candidate: Candidate) -> Issue:
+    assert candidate.terms is not None  # noqa: S101  without terms an act is refused
+    return Issue(
+        candidate.citizen_id,
+        candidate.activity_id,
+        candidate.terms.expires_on,
+        candidate.points,
+        candidate.reduction_g,
+    )
+
+
+def _detail(candidate: Candidate, *, counted: bool) -> Row:
+    digest = candidate.account_digest
+    return (
+        candidate.citizen_id,
+        candidate.started_at.isoformat(),
+        candidate.activity_id,
+        candidate.ended_at.isoformat(),
+        candidate.behavior,
+        "t" if counted else "f",
+        "t" if candidate.is_trip else "f",
+        f"\\x{digest}" if digest else None,
+        candidate.data_json,
+    )
+
+
+def _by_citizen(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    return row[:2]
+
+
+def _json_of(reason: Reason | None) -> str | None:
+    if reason is None or not reason.params:
+        return None
+    return msgspec.json.encode(reason.params).decode()

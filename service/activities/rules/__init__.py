@@ -1,0 +1,1 @@
+"""The rules in force: the scheme's own, and the library with what authorities have entered."""
