@@ -31,7 +31,7 @@ from service.supervisor import is_ready, server_command
 
 FOLDER = Path("var/bench").absolute()
 FEED_LINES = 10_000
-FEED_CONNECTIONS = 4
+FEED_CONNECTIONS = 6
 SMALL_CONNECTIONS = 16
 PARTS_OF_THE_LIMIT = 20
 NDJSON = "application/x-ndjson"

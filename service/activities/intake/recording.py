@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -82,6 +83,8 @@ class Recorder:
         Returns:
             The bases stored now, to be known once the transaction has been committed.
         """
+        # Neighbours in the indexes are written one after the other.
+        decided.certified.sort(key=attrgetter("citizen_id"))
         bases = self._store_bases(decided, known_bases)
         self._write_activities(decided)
         self._write_details(decided)
@@ -107,7 +110,7 @@ class Recorder:
         rows = [self._activity(candidate, "certified", None) for candidate in decided.certified]
         rows += [self._activity(each, "pending", reason) for each, reason in decided.pending]
         rows += [self._activity(each, "refused", reason) for each, reason in decided.refused]
-        insert_rows(self.connection, ACTIVITIES, sorted(rows, key=_by_citizen))
+        insert_rows(self.connection, ACTIVITIES, rows)
 
     def _activity(self, candidate: Candidate, verdict: str, reason: Reason | None) -> Row:
         counted = verdict != "refused"
@@ -134,7 +137,7 @@ class Recorder:
         rows = [_detail(candidate, counted=True) for candidate in decided.certified]
         rows += [_detail(candidate, counted=True) for candidate, _ in decided.pending]
         rows += [_detail(candidate, counted=False) for candidate, _ in decided.refused]
-        insert_rows(self.connection, DETAILS, sorted(rows, key=_by_citizen))
+        insert_rows(self.connection, DETAILS, rows)
 
     def _write_pending(self, pending: Sequence[tuple[Candidate, Reason | None]]) -> None:
         insert_rows(
@@ -195,10 +198,6 @@ def _detail(candidate: Candidate, *, counted: bool) -> Row:
         f"\\x{digest}" if digest else None,
         candidate.data_json,
     )
-
-
-def _by_citizen(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    return row[:2]
 
 
 def _json_of(reason: Reason | None) -> str | None:
