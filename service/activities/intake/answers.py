@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from service import ids
-from service.activities.intake.desk import Feed
+from service.activities.intake.parts import Feed
 from service.activities.intake.outcomes import Outcome
 from service.activities.reasons import sentence
 from service.messages import Language

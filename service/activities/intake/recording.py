@@ -1,11 +1,10 @@
 """Writing what was decided: one statement for each table, in the order of its key."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from operator import attrgetter
 from typing import Any
-from uuid import UUID
 
 import msgspec
 import psycopg
@@ -66,12 +65,22 @@ class Recorder:
     """Writes one part of a feed inside the caller's transaction."""
 
     def __init__(
-        self, connection: psycopg.Connection[Any], source: Source, batch_id: UUID | None
+        self,
+        connection: psycopg.Connection[Any],
+        source: Source,
+        batch_of: Callable[[int], str],
     ) -> None:
+        """Prepare to write.
+
+        Args:
+            connection: inside the caller's transaction.
+            source: who reports.
+            batch_of: from a line's number to the id of the feed it came with.
+        """
         self.connection = connection
         self.source = source
         self.source_id = source.id.hex if source.id else None
-        self.batch_id = batch_id.hex if batch_id else None
+        self.batch_of = batch_of
 
     def write(self, decided: Decided, known_bases: set[str]) -> set[str]:
         """Write every row and issue what is certified.
@@ -118,7 +127,7 @@ class Recorder:
             candidate.citizen_id,
             candidate.activity_id,
             self.source_id,
-            self.batch_id,
+            self.batch_of(candidate.line),
             candidate.external_id,
             candidate.behavior,
             self.source.tier,

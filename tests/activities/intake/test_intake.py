@@ -10,7 +10,7 @@ import pytest
 
 from service import clock
 from service.activities.intake.candidates import Source
-from service.activities.intake.desk import Feed
+from service.activities.intake.parts import Feed
 from service.activities.withdrawal import CONSEQUENCES
 from service.identity.actors import COMMAND_LINE
 from service.identity.citizens import freeze
