@@ -78,6 +78,8 @@ class Database:
         self.sessions = sessionmaker(self.engine, expire_on_commit=False)
         self._pool: ConnectionPool[psycopg.Connection[Any]] | None = None
         self._opening = threading.Lock()
+        self._readers = threading.local()
+        self._opened_readers: list[psycopg.Connection[Any]] = []
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -105,20 +107,28 @@ class Database:
 
     @contextmanager
     def one_statement(self) -> Iterator[psycopg.Connection[Any]]:
-        """Lend a bare connection for one reading statement, which is a transaction by itself.
+        """Lend this thread's own connection for one reading statement, a transaction by itself.
 
-        Saves the round trips of BEGIN and COMMIT: half the time of a small read.
+        Saves the round trips of BEGIN and COMMIT, and the pool's book-keeping: two thirds of a
+        small read.
 
         Raises:
-            DatabaseUnavailable: every connection of this process is busy for too long.
+            psycopg.OperationalError: the server went away; the next call connects again.
         """
-        with self.raw_transaction() as connection:
-            connection.autocommit = True
-            try:
-                yield connection
-            finally:
-                if not connection.broken:  # a broken one is thrown away, and refuses settings
-                    connection.autocommit = False
+        connection: psycopg.Connection[Any] | None = getattr(self._readers, "connection", None)
+        if connection is None or connection.closed:
+            connection = self._open_reader()
+        try:
+            yield connection
+        except psycopg.OperationalError:
+            connection.close()
+            raise
+
+    def _open_reader(self) -> psycopg.Connection[Any]:
+        connection = psycopg.connect(libpq_url(self.url), autocommit=True, **self._raw_arguments())
+        self._readers.connection = connection
+        self._opened_readers.append(connection)
+        return connection
 
     @property
     def pool(self) -> ConnectionPool[psycopg.Connection[Any]]:
@@ -133,6 +143,8 @@ class Database:
         """Give every connection back to the server."""
         if self._pool is not None:
             self._pool.close()
+        for reader in self._opened_readers:
+            reader.close()
         self.engine.dispose()
 
     def _engine(self) -> Engine:
@@ -151,9 +163,12 @@ class Database:
             libpq_url(self.url),
             min_size=1,
             max_size=self.size,
-            kwargs={**CONNECT_ARGUMENTS, "options": f"{_options(self.role)} {GENERIC_PLANS}"},
+            kwargs=self._raw_arguments(),
             open=True,
         )
+
+    def _raw_arguments(self) -> dict[str, Any]:
+        return {**CONNECT_ARGUMENTS, "options": f"{_options(self.role)} {GENERIC_PLANS}"}
 
 
 GENERIC_PLANS = "-c plan_cache_mode=force_generic_plan"

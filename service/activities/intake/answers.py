@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import msgspec
 
 from service import ids
-from service.activities.intake.parts import Feed
 from service.activities.intake.outcomes import Outcome
+from service.activities.intake.parts import Feed
 from service.activities.reasons import sentence
 from service.messages import Language
 
