@@ -17,4 +17,4 @@ app = create_app(runtime)
 # thresholds the collector walked them again and again, for a third of the worker's time.
 gc.collect()
 gc.freeze()
-gc.set_threshold(100_000, 20, 20)
+gc.set_threshold(500_000, 20, 20)

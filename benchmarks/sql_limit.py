@@ -8,14 +8,14 @@ from uuid import UUID, uuid4
 import psycopg
 
 from service.activities.intake.recording import ACTIVITIES, DETAILS
-from service.bulk import insert_rows
+from service.bulk import NULL, Row, insert_rows
 from service.db import libpq_url
 from service.ledger.accounts import lock_accounts
 from service.ledger.issuing import Issue, issue_lots
 
 ROWS_IN_A_TRANSACTION = 2_500
 
-Rows = tuple[list[str], list[tuple[str | None, ...]], list[tuple[str | None, ...]], list[Issue]]
+Rows = tuple[list[str], list[Row], list[Row], list[Issue]]
 
 
 def measure(
@@ -61,8 +61,8 @@ def _rows(citizen_ids: list[UUID], source_id: UUID, part: int) -> Rows:
         for n in range(ROWS_IN_A_TRANSACTION)
     )
     basis, batch = uuid4().hex, uuid4().hex
-    activities: list[tuple[str | None, ...]] = []
-    details: list[tuple[str | None, ...]] = []
+    activities: list[Row] = []
+    details: list[Row] = []
     issues: list[Issue] = []
     for number, citizen in enumerate(chosen):
         activity = uuid4().hex
@@ -70,7 +70,7 @@ def _rows(citizen_ids: list[UUID], source_id: UUID, part: int) -> Rows:
         activities.append(
             (
                 *(citizen, activity, source_id.hex, batch, f"limit-{part}-{number}", "metro_ride"),
-                *("signed", basis, "1", digest, "certified", None, None, "383", "383", "f"),
+                *("signed", basis, "1", digest, "certified", NULL, NULL, "383", "383", "f"),
             )
         )
         started, ended = "2026-01-01T08:00:00+00:00", "2026-01-01T08:20:00+00:00"

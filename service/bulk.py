@@ -9,9 +9,9 @@ COPY_FROM: Final = 24
 """Rows from which COPY, with its two extra round trips, is cheaper than pipelined INSERTs."""
 
 NULL: Final = "\x1a"
-"""Stands for SQL's NULL inside a COPY; no text that is let in holds control characters."""
+"""Stands for SQL's NULL in a row; no text that is let in holds control characters."""
 
-Row = tuple[str | None, ...]
+Row = tuple[str, ...]
 
 
 class Table:
@@ -26,15 +26,15 @@ class Table:
 def insert_rows(connection: psycopg.Connection[Any], table: Table, rows: Sequence[Row]) -> None:
     """Write every row, in the order given, or none.
 
-    Values are text that PostgreSQL reads as the column's type, without control characters, or None.
+    Values are text that PostgreSQL reads as the column's type, without control characters, or NULL.
     """
     if len(rows) >= COPY_FROM:
-        lines = ["\t".join([NULL if value is None else value for value in row]) for row in rows]
+        lines = ["\t".join(row) for row in rows]
         with connection.cursor().copy(table.copy) as copy:
             copy.write("\n".join(lines).replace("\\", "\\\\") + "\n")
     else:
         for row in rows:
-            connection.execute(table.insert, row)
+            connection.execute(table.insert, [None if value == NULL else value for value in row])
 
 
 def array_of(values: Iterable[str | float]) -> str:

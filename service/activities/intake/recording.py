@@ -10,7 +10,7 @@ import msgspec
 import psycopg
 
 from service.activities.intake.candidates import Candidate, Source
-from service.bulk import Row, Table, array_of, insert_rows
+from service.bulk import NULL, Row, Table, array_of, insert_rows
 from service.ledger.issuing import Issue, issue_lots
 from service.methodologies.reasons import Reason
 
@@ -79,7 +79,7 @@ class Recorder:
         """
         self.connection = connection
         self.source = source
-        self.source_id = source.id.hex if source.id else None
+        self.source_id = source.id.hex if source.id else NULL
         self.batch_of = batch_of
 
     def write(self, decided: Decided, known_bases: set[str]) -> set[str]:
@@ -131,11 +131,11 @@ class Recorder:
             candidate.external_id,
             candidate.behavior,
             self.source.tier,
-            candidate.binding.basis.digest[:32] if counted and candidate.binding else None,
+            candidate.binding.basis.digest[:32] if counted and candidate.binding else NULL,
             str(candidate.terms.rules.version) if candidate.terms else "0",
             f"\\x{candidate.evidence_digest}",
             verdict,
-            reason.code if reason else None,
+            reason.code if reason else NULL,
             _json_of(reason),
             str(candidate.reduction_g) if counted else "0",
             str(candidate.points) if counted else "0",
@@ -204,12 +204,12 @@ def _detail(candidate: Candidate, *, counted: bool) -> Row:
         candidate.behavior,
         "t" if counted else "f",
         "t" if candidate.is_trip else "f",
-        f"\\x{digest}" if digest else None,
+        f"\\x{digest}" if digest else NULL,
         candidate.data_json,
     )
 
 
-def _json_of(reason: Reason | None) -> str | None:
+def _json_of(reason: Reason | None) -> str:
     if reason is None or not reason.params:
-        return None
+        return NULL
     return msgspec.json.encode(reason.params).decode()
