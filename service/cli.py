@@ -21,7 +21,7 @@ from service.identity.consequences import CONSEQUENCES
 from service.jobs.commands import jobs_group
 from service.ledger.audit import CHECKS as LEDGER_CHECKS
 from service.ledger.commands import audit_command, expire_command
-from service.methodologies import Library
+from service.methodologies import Library, region_named
 from service.migrate import migrate
 from service.partners import commands as partners
 from service.runtime import Runtime, open_runtime
@@ -76,6 +76,7 @@ def prepare(settings: Settings) -> None:
     """Bring everything to what the code needs, and refuse to go on where that cannot be."""
     migrate(settings.migration_database_url)
     Library.load()
+    region_named(settings.region)
     runtime = open_runtime(settings, pool_size=1)
     try:
         refuse_unsafe_server(runtime.database)
@@ -91,6 +92,7 @@ def cli(context: click.Context) -> None:
     context.call_on_close(runtime.close)
     context.obj = runtime
     context.meta[CONSEQUENCES] = OF_ACTIVITIES
+    context.meta[partners.REGION_CODE] = lambda name: region_named(name).code
 
 
 @cli.command("run", help="Serve on 127.0.0.1:$PORT until Ctrl-C.")

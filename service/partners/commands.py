@@ -1,6 +1,7 @@
 """The command line of partners: `carbon partner …`."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,10 @@ def runtime() -> Runtime:
     return found
 
 
+REGION_CODE = "carbon.region_code"
+"""Where the composed command line keeps the function from a region's name to its code."""
+
+
 @click.group("partner", help="Organisations that send data or honour points.")
 def group() -> None:
     """Hold the commands about partners."""
@@ -40,7 +45,7 @@ def group() -> None:
 @click.option("--name", required=True, help="A slug; citizens name their source by it.")
 @click.option("--role", "roles", required=True, multiple=True, type=click.Choice(sorted(ROLES)))
 @click.option("--jwks", "key_set", required=True, type=KEY_SET_FILE, help="Its public keys.")
-@click.option("--region", help="GB/T 2260 code of what it reports.")
+@click.option("--region", help="Of what it reports: GB/T 2260 code, ISO 3166-2 or a name.")
 @click.option("--link-proof", type=click.Choice(["none", "source"]), default="none")
 @click.option("--settlement-delay-days", type=click.IntRange(0, 90), default=0)
 def add(
@@ -56,12 +61,18 @@ def add(
         name=name,
         roles=frozenset(roles),
         jwks=_read_key_set(key_set),
-        region=region,
+        region=_region_code(region),
         link_proof=link_proof,
         settlement_delay_days=settlement_delay_days,
     )
     with runtime().database.raw_transaction() as connection:
         _print(_shown(add_partner(connection, terms)))
+
+
+def _region_code(name: str | None) -> str | None:
+    """Return the code of a region that exists; a wrong one would refuse every later feed."""
+    code_of: Callable[[str], str] | None = click.get_current_context().meta.get(REGION_CODE)
+    return code_of(name) if name and code_of else name
 
 
 @group.command("list")
