@@ -18,6 +18,9 @@ blueprint = Blueprint("openapi", __name__, description="The contract, for progra
 API_VERSION = "1.0"
 DOCS_POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'"
 
+# What flask-smorest answers for a view by itself: bodies and queries that miss their schema.
+REFUSED_BY_STATUS = {HTTPStatus.UNPROCESSABLE_ENTITY: "validation-failed"}
+
 
 class FieldFaultView(Schema):
     """One thing wrong with one field or parameter."""
@@ -58,9 +61,10 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no type
     def _register_responses(self) -> None:
         """Name the problem document once; operations refer to it."""
         self.spec.components.schema("Problem", schema=ProblemView)
-        names = ["DEFAULT_ERROR", *(status.name for status in HTTPStatus)]
-        for name in names:
-            self.spec.components.response(name, problem("A problem document"), lazy=True)
+        self.spec.components.response("DEFAULT_ERROR", problem("Any other refusal"), lazy=True)
+        for status in HTTPStatus:
+            words = REFUSED_BY_STATUS.get(status, status.phrase)
+            self.spec.components.response(status.name, problem(words), lazy=True)
         self.spec.components.security_scheme(
             "accessToken", {"type": "http", "scheme": "bearer", "bearerFormat": "at+jwt"}
         )

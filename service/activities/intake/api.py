@@ -51,9 +51,7 @@ def intake() -> Intake:
     requestBody={
         "required": True,
         "description": "At most 10,000 lines, each one activity; plain or gzip.",
-        "content": {
-            "application/x-ndjson": {"schema": {"$ref": "#/components/schemas/ActivityLine"}}
-        },
+        "content": {"application/x-ndjson": {"schema": schemas.ActivityLine}},
     }
 )
 @blueprint.response(200, schemas.FeedView)
@@ -81,9 +79,7 @@ def record_feed() -> Response:
 @blueprint.doc(
     requestBody={
         "required": True,
-        "content": {
-            "application/json": {"schema": {"$ref": "#/components/schemas/ActivityRequest"}}
-        },
+        "content": {"application/json": {"schema": schemas.ActivityRequest}},
     }
 )
 @blueprint.response(201, schemas.ItemView)
