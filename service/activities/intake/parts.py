@@ -186,7 +186,7 @@ class Part:
         A few lines share their round trips in a pipeline; a crowd goes by COPY, which cannot.
         """
         for attempt in range(1, TRIES + 1):
-            self.outcomes = []
+            self.outcomes, self.bases = [], set()
             try:
                 with (
                     self.tools.database.raw_transaction() as connection,
