@@ -2,7 +2,7 @@
 
 A batch is of one source, methodology and day, and of at most `BATCH_ACTIVITIES_MAX` activities, so
 that no transaction lasts long; what comes late goes into a further batch of the same day. What the
-decision brings about is in `certifying.py`.
+decision brings about is in `carrying_out.py`.
 """
 
 from dataclasses import dataclass
