@@ -2,10 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Any, Final, NamedTuple
-from uuid import UUID
-
-import psycopg
+from typing import Final, NamedTuple
 
 LOTS_OF: Final = """
 SELECT expires_on, issued_g, available_points, available_g, held_points, held_g, expired_g,
@@ -40,12 +37,6 @@ class Balance(NamedTuple):
     held_g: int
     expired_g: int
     retired_g: int
-
-
-def balance_of(connection: psycopg.Connection[Any], citizen_id: UUID, today: date) -> Balance:
-    """Return what a citizen has on a day (Asia/Shanghai)."""
-    rows = connection.execute(LOTS_OF, (citizen_id,)).fetchall()
-    return balance_from((LotLine._make(row) for row in rows), today)
 
 
 def balance_from(lots: Iterable[LotLine], today: date) -> Balance:
