@@ -3,9 +3,6 @@
 from decimal import Decimal
 from fractions import Fraction
 
-POINTS_MAX = 2**63 - 1
-"""What a bigint column holds; no sum of the scheme may pass it."""
-
 
 def floor_of(amount: int, ratio: Fraction) -> int:
     """Return `amount × ratio` in whole units, rounded down once, here.

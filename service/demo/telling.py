@@ -10,7 +10,6 @@ import click
 from service.demo.citizens import Citizen
 from service.demo.play import Judged
 
-UNCOUNTED = ("withdrawn", "superseded", "erased")
 SHOWN_ACTIVITIES = 6
 
 

@@ -13,7 +13,7 @@ from psycopg.rows import class_row
 
 from service.methodologies import Library
 from service.methodologies.factors import EnteredFactor
-from service.units import exact_ratio, floor_of
+from service.units import exact_ratio
 
 FRESH_FOR_S = 1.0
 """How long a process may work with the rules it has read; what it used is stored with each act."""
@@ -50,10 +50,6 @@ class SchemeRules:
     clock_tolerance_s: int
     self_recorded_delay_days: int
     source: str
-
-    def points_for(self, reduction_g: int) -> int:
-        """Return the points that certified grams become, rounded down once, here."""
-        return floor_of(reduction_g, self.ratio)
 
     @property
     def ratio(self) -> Fraction:
