@@ -155,5 +155,6 @@ def _whose(citizen: str | None) -> UUID:
                 ParameterFault("citizen_id", "field-missing", "Missing data for required field.")
             ],
         )
-    log.info("provenance_read_by_staff", staff_id=caller.id.hex, citizen_id=citizen)
-    return uuid_of(CITIZEN, citizen)
+    wanted = uuid_of(CITIZEN, citizen)
+    log.info("provenance_read_by_staff", staff_id=caller.id.hex, citizen_id=wanted.hex)
+    return wanted
