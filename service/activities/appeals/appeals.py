@@ -44,12 +44,15 @@ READ_BY_ACTIVITY = READ + "WHERE p.citizen_id = %s AND p.activity_id = %s"
 READ_PAGE = (
     READ
     + """
-WHERE (%(citizen_id)s::uuid IS NULL OR p.citizen_id = %(citizen_id)s)
-  AND (%(state)s::text IS NULL OR coalesce(d.decision, 'open') = %(state)s)
+WHERE (%(state)s::text IS NULL OR coalesce(d.decision, 'open') = %(state)s)
   AND (%(after)s::timestamptz IS NULL OR (p.recorded_at, p.id) > (%(after)s, %(after_id)s))
-ORDER BY p.recorded_at, p.id LIMIT %(rows)s
 """
 )
+
+# "Hers, or everybody's" in one statement would read everybody's: its plan is made for both.
+OF_ONE_CITIZEN = "AND p.citizen_id = %(citizen_id)s\n"
+
+IN_ORDER = "ORDER BY p.recorded_at, p.id LIMIT %(rows)s"
 
 READ_STANDING = """
 SELECT coalesce((
@@ -150,8 +153,9 @@ def appeals(
         "after_id": appeal_id,
         "rows": rows,
     }
+    whose = "" if citizen_id is None else OF_ONE_CITIZEN
     with connection.cursor(row_factory=class_row(AppealRecord)) as cursor:
-        return cursor.execute(READ_PAGE, terms).fetchall()
+        return cursor.execute(READ_PAGE + whose + IN_ORDER, terms).fetchall()
 
 
 def decide_appeal(
