@@ -11,9 +11,9 @@ from joserfc.jwk import ECKey
 from service import clock
 from service.activities.intake.candidates import SELF_RECORDED, SIGNED, Source
 from service.activities.intake.desk import Intake
-from service.activities.intake.parts import Feed
 from service.activities.intake.lines import OwnLine, read_own_line
 from service.activities.intake.outcomes import Outcome
+from service.activities.intake.parts import Feed
 from service.identity.simulated import create_simulated_citizens
 from service.identity.source_links import account_digest, holders_of
 from service.partners.organisations import PartnerTerms, add_partner
