@@ -32,6 +32,15 @@ def protect(table: str) -> None:
     op.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_is_never_emptied")
 
 
+def never_changed(table: str) -> None:
+    """Refuse, to everybody, to change a row; the eraser may still take one away."""
+    op.execute(
+        f"CREATE TRIGGER {table}_never_changes BEFORE UPDATE ON {table}"
+        " FOR EACH ROW EXECUTE FUNCTION refuse_rewrite()"
+    )
+    op.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_never_changes")
+
+
 def grant(table: str, *, app: str, eraser: str = "") -> None:
     """Say what the application and the eraser may do; auditors look at everything but identity."""
     op.execute(f"GRANT {app} ON {table} TO {APP}")

@@ -172,7 +172,8 @@ class Database:
 
 
 GENERIC_PLANS = "-c plan_cache_mode=force_generic_plan"
-"""The hot statements look up by key whatever they are given, so planning each time buys nothing."""
+"""The hot statements look up by key whatever they are given, so planning each time buys nothing.
+An optional filter (`… IS NULL OR …`) is never used as an index condition in such a plan."""
 
 CONNECT_ARGUMENTS: dict[str, Any] = {
     # libpq waits about for ever on a dead peer unless it is told not to.

@@ -153,6 +153,17 @@ class TestATableThatOnlyGrows:
                 connection.execute(statement)
 
 
+@pytest.mark.parametrize("table", ["activity_detail", "appeal", "appeal_decision"])
+def test_details_can_be_taken_away_but_not_changed(runtime: Runtime, table: str) -> None:
+    with psycopg.connect(runtime.settings.migration_database_url) as connection:
+        enabled = connection.execute(
+            "SELECT tgenabled FROM pg_trigger WHERE tgrelid = %s::regclass AND tgname = %s",
+            [table, f"{table}_never_changes"],
+        ).fetchall()
+
+    assert enabled == [("A",)]
+
+
 @pytest.fixture
 def books_with_a_transfer(runtime: Runtime) -> Runtime:
     with runtime.database.raw_transaction() as connection:

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from migrations.append_only import grant, protect, show_to_auditors
+from migrations.append_only import grant, never_changed, protect, show_to_auditors
 
 revision = "0003"
 down_revision = "0002"
@@ -305,6 +305,7 @@ def _details() -> None:
     """Times, places and quantities: written once, and gone when the person is erased."""
     op.execute(ACTIVITY_DETAIL)
     grant("activity_detail", app="SELECT, INSERT", eraser="SELECT, DELETE")
+    never_changed("activity_detail")
 
 
 def _work_tables() -> None:
@@ -335,6 +336,7 @@ def _appeals() -> None:
     for table, statement in {"appeal": APPEAL, "appeal_decision": APPEAL_DECISION}.items():
         op.execute(statement)
         grant(table, app="SELECT, INSERT", eraser="SELECT, DELETE")
+        never_changed(table)
     op.execute("CREATE INDEX ix_appeal_id ON appeal (id)")
 
 

@@ -57,6 +57,18 @@ class BatchAlreadyDecided(Conflict):
     code = "batch-already-decided"
 
 
+class VerifierNotIndependent(Forbidden):
+    """A verifier may not decide about her own organisation's acts."""
+
+    code = "verifier-not-independent"
+
+
+class CitizenNotActive(Forbidden):
+    """This account does not take records at present."""
+
+    code = "citizen-not-active"
+
+
 class BatchDigestMismatch(Conflict):
     """The certification batch is not what was closed."""
 

@@ -9,9 +9,10 @@ import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
+import psycopg
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 from cryptography.hazmat.primitives.hashes import SHA1
@@ -151,9 +152,10 @@ def all_staff(session: Session) -> list[Staff]:
     return list(session.scalars(select(Staff).order_by(Staff.name)))
 
 
-def partner_of_staff(session: Session, staff_id: UUID) -> UUID | None:
+def partner_of_staff(connection: psycopg.Connection[Any], staff_id: UUID) -> UUID | None:
     """Return the verification body a staff member works for, if she is tied to one."""
-    return session.scalar(select(Staff.partner_id).where(Staff.id == staff_id))
+    found = connection.execute("SELECT partner_id FROM staff WHERE id = %s", [staff_id]).fetchone()
+    return found[0] if found else None
 
 
 def _check_terms(name: str, role: Role, partner_id: UUID | None) -> None:

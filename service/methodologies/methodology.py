@@ -71,6 +71,9 @@ class OncePer:
     field: str
     period: Literal["month", "ever"]
     source: str
+    numbered_by: Literal["world", "source"] = "world"
+    """Who gives the number: every platform counts its own orders, and the same number of another
+    platform is another order; an invoice is the same whoever reports it."""
 
 
 def no_check(_factors: Factors) -> Check:

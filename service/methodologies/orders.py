@@ -60,7 +60,7 @@ NO_CUTLERY_ORDER_V1 = Methodology(
     quantifier=no_cutlery_order_v1,
     needs=(FactorNeed("reduction", "no_cutlery_reduction", "nation"),),
     caps=TWELVE_A_DAY,
-    once=OncePer("order_id", "ever", source=SCHEME_RULE),
+    once=OncePer("order_id", "ever", source=SCHEME_RULE, numbered_by="source"),
 )
 
 HOTEL_NO_DISPOSABLES_V1 = Methodology(
@@ -78,5 +78,5 @@ HOTEL_NO_DISPOSABLES_V1 = Methodology(
     quantifier=hotel_no_disposables_v1,
     needs=(FactorNeed("reduction", "hotel_no_disposables_reduction", "nation"),),
     caps=TWELVE_A_DAY,
-    once=OncePer("order_id", "ever", source=SCHEME_RULE),
+    once=OncePer("order_id", "ever", source=SCHEME_RULE, numbered_by="source"),
 )

@@ -123,7 +123,7 @@ E_STATEMENT_V1 = Methodology(
     caps=(
         Cap("day", limit=5, source=f"As for electronic invoices, none being published: {TARIFF}"),
     ),
-    once=OncePer("document_id", "ever", source=SCHEME_RULE),
+    once=OncePer("document_id", "ever", source=SCHEME_RULE, numbered_by="source"),
 )
 
 E_BILL_V1 = Methodology(
@@ -164,7 +164,7 @@ ONLINE_TICKET_V1 = Methodology(
     quantifier=online_ticket_v1,
     needs=(FactorNeed("reduction", "online_ticket_reduction", "nation"),),
     caps=(Cap("month", limit=10, source=TARIFF),),
-    once=OncePer("order_id", "ever", source=SCHEME_RULE),
+    once=OncePer("order_id", "ever", source=SCHEME_RULE, numbered_by="source"),
 )
 
 ONLINE_TRAIN_TICKET_V1 = Methodology(
@@ -182,7 +182,7 @@ ONLINE_TRAIN_TICKET_V1 = Methodology(
     quantifier=online_train_ticket_v1,
     needs=(FactorNeed("reduction", "online_train_ticket_reduction", "nation"),),
     caps=(Cap("month", limit=10, source=TARIFF),),
-    once=OncePer("order_id", "ever", source=SCHEME_RULE),
+    once=OncePer("order_id", "ever", source=SCHEME_RULE, numbered_by="source"),
 )
 
 CLINIC_BOOKING_V1 = Methodology(
@@ -200,5 +200,5 @@ CLINIC_BOOKING_V1 = Methodology(
     quantifier=clinic_booking_v1,
     needs=(FactorNeed("reduction", "clinic_booking_reduction", "nation"),),
     caps=(Cap("month", limit=5, source=TARIFF),),
-    once=OncePer("order_id", "ever", source=SCHEME_RULE),
+    once=OncePer("order_id", "ever", source=SCHEME_RULE, numbered_by="source"),
 )

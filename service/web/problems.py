@@ -179,8 +179,8 @@ def _database_refusal(error: Exception) -> DomainError:
     driver_error = getattr(error, "orig", None) or error
     if getattr(driver_error, "sqlstate", None) in TRY_AGAIN_STATES:
         return refusals.DatabaseBusy(
-            "Others are changing the same records. Nothing was changed by this request; "
-            "please send it again."
+            "Others are changing the same records. Please send the same request again; what was "
+            "recorded of it is not recorded twice."
         )
     away = (psycopg.OperationalError, psycopg.InterfaceError, sqlalchemy.exc.TimeoutError)
     if isinstance(driver_error, away):

@@ -79,6 +79,7 @@ class Granted:
     terms: DayTerms
     binding: Binding
     tier: str
+    source_id: UUID | None
 
 
 def grant(
@@ -110,7 +111,7 @@ def grant(
     others = read_excluding_behaviors(connection, [candidate]).get(candidate.citizen_id)
     if hood.overlapping(candidate):
         raise OverlapStands("Another trip of hers counts at that time, and trips never overlap.")
-    claims = Claims.taken(connection, keys, [candidate])
+    claims = Claims.taken(connection, keys, granted.source_id, [candidate])
     reason = (
         _impossible(candidate)
         or exclusion_for(granted.binding.methodology, others or frozenset())
@@ -201,7 +202,7 @@ def _judged(
         is_frozen=False,
         simulated=act.simulated,
     )
-    return Granted(candidate, terms, binding, act.tier)
+    return Granted(candidate, terms, binding, act.tier, act.source_id)
 
 
 def _nothing(reason: str) -> NothingToCertify:

@@ -90,6 +90,7 @@ def list_batch_activities(query: dict[str, Any], batch_id: str) -> Any:
 @blueprint.response(201, BatchDecisionView)
 @blueprint.doc(responses={"200": DECIDED_BEFORE})
 @blueprint.refusals(404, "batch-unknown", "id-unknown")
+@blueprint.refusals(403, "role-missing", "verifier-not-independent")
 @blueprint.refusals(409, "batch-already-decided", "batch-digest-mismatch")
 def decide_certification_batch(body: dict[str, Any], batch_id: str) -> Response:
     """Approve or reject a batch, once; a worker then issues its points, or refuses its acts."""

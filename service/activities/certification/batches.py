@@ -14,8 +14,14 @@ import psycopg
 from psycopg.rows import class_row
 
 from service import clock
-from service.activities.errors import BatchAlreadyDecided, BatchDigestMismatch, BatchUnknown
+from service.activities.errors import (
+    BatchAlreadyDecided,
+    BatchDigestMismatch,
+    BatchUnknown,
+    VerifierNotIndependent,
+)
 from service.db import Database
+from service.identity.staff import partner_of_staff
 from service.jobs.queue import enqueue
 
 BATCH_ACTIVITIES_MAX = 10_000
@@ -136,6 +142,9 @@ def _close_one(database: Database, group: DueGroup, today: date, most: int) -> b
         return connection.execute(CLOSE, terms).fetchone() is not None
 
 
+READ_SOURCE = "SELECT source_id FROM certification_batch WHERE id = %s"
+
+
 def decide_batch(
     connection: psycopg.Connection[Any],
     batch_id: UUID,
@@ -152,8 +161,10 @@ def decide_batch(
         BatchUnknown: there is no such batch.
         BatchAlreadyDecided: on other terms, or by somebody else.
         BatchDigestMismatch: the batch is not what it was when it was closed.
+        VerifierNotIndependent: its source is the body she works for.
     """
     _require_intact(connection, batch_id)
+    _require_independence(connection, batch_id, verifier_id)
     new = connection.execute(DECIDE, (batch_id, decision, statement, verifier_id)).fetchone()
     standing = decision_on(connection, batch_id)
     assert standing is not None  # noqa: S101  written above, now or before
@@ -176,6 +187,17 @@ def decision_on(connection: psycopg.Connection[Any], batch_id: UUID) -> Decision
     """Return the decision on a batch, or None while it is open."""
     with connection.cursor(row_factory=class_row(Decision)) as cursor:
         return cursor.execute(READ_DECISION, [batch_id]).fetchone()
+
+
+def _require_independence(
+    connection: psycopg.Connection[Any], batch_id: UUID, verifier_id: UUID
+) -> None:
+    body = partner_of_staff(connection, verifier_id)
+    row = connection.execute(READ_SOURCE, [batch_id]).fetchone()
+    if body is not None and row is not None and row[0] == body:
+        raise VerifierNotIndependent(
+            "These acts were reported by the organisation you work for; another verifier decides."
+        )
 
 
 def _require_intact(connection: psycopg.Connection[Any], batch_id: UUID) -> None:

@@ -1,4 +1,4 @@
-"""What may count only once, whoever reports it: a bill, a document, an order.
+"""What may count only once: a bill or an invoice whoever reports it, an order of one platform.
 
 A claim is not the citizen's but the thing's: two people cannot both be credited for one invoice.
 So its key is the thing alone, kept as a keyed digest that says nothing about it.
@@ -7,6 +7,7 @@ So its key is the thing alone, kept as a keyed digest that says nothing about it
 import hmac
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from uuid import UUID
 
 import psycopg
 
@@ -44,13 +45,17 @@ class Claims:
 
     @classmethod
     def taken(
-        cls, connection: psycopg.Connection[Any], keys: KeyRing, candidates: Sequence[Candidate]
+        cls,
+        connection: psycopg.Connection[Any],
+        keys: KeyRing,
+        source_id: UUID | None,
+        candidates: Sequence[Candidate],
     ) -> "Claims":
-        """Claim what the acts need, each thing for the first act that names it."""
+        """Claim what the acts of one source need, each thing for the first act that names it."""
         wanted: dict[str, bytes] = {}
         first: dict[bytes, Candidate] = {}
         for candidate in candidates:
-            digest = _digest_of(keys, candidate)
+            digest = _digest_of(keys, source_id, candidate)
             if digest is not None:
                 wanted[candidate.activity_id] = digest
                 first.setdefault(digest, candidate)
@@ -99,7 +104,7 @@ def _booked(
     return {bytes(row[0]): claims[bytes(row[0])] for row in rows}
 
 
-def _digest_of(keys: KeyRing, candidate: Candidate) -> bytes | None:
+def _digest_of(keys: KeyRing, source_id: UUID | None, candidate: Candidate) -> bytes | None:
     if candidate.binding is None:
         return None
     methodology = candidate.binding.methodology
@@ -107,4 +112,6 @@ def _digest_of(keys: KeyRing, candidate: Candidate) -> bytes | None:
     if key is None:
         return None
     period = candidate.day.strftime("%Y-%m") if methodology.once_period == "month" else "ever"
-    return hmac.digest(keys.index_key, f"once|{key}|{period}".encode(), "sha256")
+    once = methodology.once
+    by = source_id if once is not None and once.numbered_by == "source" else "world"
+    return hmac.digest(keys.index_key, f"once|{by}|{key}|{period}".encode(), "sha256")

@@ -91,7 +91,8 @@ def decide(
     """
     settle_standings(connection, fresh, hoods)
     others = read_excluding_behaviors(connection, fresh)
-    claims = Claims.taken(connection, keys, [each for each in fresh if each.reason is None])
+    asking = [each for each in fresh if each.reason is None]
+    claims = Claims.taken(connection, keys, source.id, asking)
     readings = Readings.around(connection, fresh)
     desk = _Desk(source, hoods, others, claims, readings, Decided())
     for candidate in fresh:

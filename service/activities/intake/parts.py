@@ -16,6 +16,7 @@ import psycopg
 from psycopg import errors as pg
 
 from service import clock
+from service.activities.errors import CitizenNotActive
 from service.activities.intake.candidates import Candidate, Examiner, Source
 from service.activities.intake.deciding import answers_to, ask_known, decide, sort_out
 from service.activities.intake.lines import Line, OwnLine, Unreadable
@@ -44,6 +45,8 @@ CHOOSE_BUCKET = """
 SELECT bucket FROM unnest(%s::int[]) AS bucket
 WHERE pg_try_advisory_xact_lock(%s, bucket) LIMIT 1
 """
+
+READ_STATE = "SELECT state FROM citizen WHERE citizen_id = %s"
 
 COUNT_PARTS = """
 INSERT INTO activity_batch (id, part, source_id, received, verdicts, reduction_g, points, simulated)
@@ -113,6 +116,16 @@ def judged(
     return candidates
 
 
+def require_active(connection: psycopg.Connection[Any], citizen_id: UUID) -> None:
+    """Refuse the records of a citizen who has left or whose account is frozen."""
+    row = connection.execute(READ_STATE, [citizen_id]).fetchone()
+    state = row[0] if row else "unknown"
+    if state != "active":
+        raise CitizenNotActive(
+            "Your account is {state} and takes no records at present.", state=state
+        )
+
+
 class Part:
     """Decides and records in one transaction."""
 
@@ -174,6 +187,9 @@ class Part:
             found = examiner.candidate(1, line, citizen_id.hex)
             if isinstance(found, Unreadable):
                 self.outcomes.append(unstored(1, line.external_id, found))
+            # Leaving and freezing change what waits under the same lock; she may just have left.
+            lock_accounts(connection, [citizen_id.hex])
+            require_active(connection, citizen_id)
             self._record(connection, [found] if isinstance(found, Candidate) else [])
 
         self._committed(work, is_small=True)

@@ -10,9 +10,11 @@ from flask.testing import FlaskClient
 
 from service import ids
 from service.access_tokens import Kind
-from service.activities.certification.batches import close_due_batches
+from service.activities.certification.batches import close_due_batches, decide_batch
+from service.activities.errors import VerifierNotIndependent
 from service.activities.jobs import TASKS
 from service.app import create_app
+from service.identity.staff import add_staff
 from service.jobs.worker import work
 from service.runtime import Runtime
 from service.web.context import access_tokens
@@ -116,6 +118,21 @@ class TestABatch:
 
         assert batch_id in {batch["id"] for batch in listed["items"]}
         assert {batch["state"] for batch in listed["items"]} == {"open"}
+
+    def test_is_not_for_a_verifier_of_its_own_source(self, runtime: Runtime) -> None:
+        public_id, _, _ = a_batch(runtime)
+        batch_id = ids.uuid_of(ids.CERTIFICATION_BATCH, public_id)
+        query = "SELECT source_id FROM certification_batch WHERE id = %s"
+        ((source_id,),) = rows(runtime, query, batch_id)
+        name = f"vera-{uuid4().hex}"
+        with runtime.database.transaction() as session:
+            verifier = add_staff(session, runtime.keys, name, "verifier", partner_id=source_id)
+
+        with (
+            pytest.raises(VerifierNotIndependent),
+            runtime.database.raw_transaction() as connection,
+        ):
+            decide_batch(connection, batch_id, "approved", "I saw it all.", verifier.id)
 
     def test_is_approved_and_becomes_points(self, fresh_runtime: Runtime) -> None:
         batch_id, (citizen,), _ = a_batch(fresh_runtime)

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from service import clock
+from service.activities.errors import CitizenNotActive
 from service.activities.intake.candidates import Source
 from service.activities.intake.parts import Feed
 from service.activities.withdrawal import CONSEQUENCES
@@ -461,6 +462,15 @@ class TestWhatCountsOnce:
 
         assert the_code(runtime, other, an_invoice(document)) == "counted-before"
 
+    def test_is_another_order_on_another_platform(self, runtime: Runtime) -> None:
+        one, other = a_source(runtime), a_source(runtime)
+        a_citizen(runtime, one)
+        a_citizen(runtime, other)
+        order = an_act("no_cutlery_order", {"order_id": uuid4().hex})
+        record(runtime, one, order)
+
+        assert codes(record(runtime, other, order)) == [None]
+
     def test_counts_in_every_month(self, runtime: Runtime) -> None:
         source = a_source(runtime)
         a_citizen(runtime, source)
@@ -547,3 +557,16 @@ def test_an_activity_is_named_by_its_natural_key(runtime: Runtime) -> None:
 
     assert found.version == 8
     assert uuid_of("act", f"act_{found.hex}") == found
+
+
+class TestAnOwnRecordOfSomebodyWho:
+    def test_was_frozen_a_moment_ago_is_refused(self, runtime: Runtime) -> None:
+        citizen = a_citizen(runtime, a_source(runtime))
+        with runtime.database.transaction() as session:
+            freeze(session, citizen, COMMAND_LINE, "ticket 7")
+
+        with pytest.raises(CitizenNotActive):
+            record_own(runtime, citizen, a_reading())
+
+        query = "SELECT count(*) FROM pending_activity WHERE citizen_id = %s"
+        assert rows(runtime, query, citizen) == [(0,)]
