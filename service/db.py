@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
 import psycopg
+from psycopg import errors as pg
 from psycopg_pool import ConnectionPool, PoolTimeout
 from sqlalchemy import BigInteger, DateTime, Engine, MetaData, Text, create_engine, func
 from sqlalchemy.engine import make_url
@@ -79,6 +80,8 @@ class Database:
         self._pool: ConnectionPool[psycopg.Connection[Any]] | None = None
         self._opening = threading.Lock()
         self._readers = threading.local()
+        self._era = 0
+        """Goes up when the server went away; readers of an earlier era are dead."""
         self._opened_readers: list[psycopg.Connection[Any]] = []
 
     @contextmanager
@@ -100,6 +103,9 @@ class Database:
         try:
             with self.pool.connection(timeout=POOL_WAIT_S) as connection:
                 yield connection
+        except (pg.AdminShutdown, pg.CrashShutdown, pg.CannotConnectNow):
+            self._distrust_connections()
+            raise
         except PoolTimeout as error:
             raise DatabaseUnavailable(
                 "The service is busy. Please send the same request again shortly."
@@ -116,17 +122,29 @@ class Database:
             psycopg.OperationalError: the server went away; the next call connects again.
         """
         connection: psycopg.Connection[Any] | None = getattr(self._readers, "connection", None)
-        if connection is None or connection.closed:
+        if connection is None or connection.closed or self._readers.era != self._era:
             connection = self._open_reader()
         try:
             yield connection
         except psycopg.OperationalError:
-            connection.close()
+            if connection.broken:
+                self._distrust_connections()
             raise
+
+    def _distrust_connections(self) -> None:
+        """Replace what is idle: where one connection was dead, all of the same age are.
+
+        Otherwise every thread would find that out by itself, with a refused request each.
+        """
+        self._era += 1
+        if self._pool is not None:
+            self._pool.check()
+        self.engine.dispose()
 
     def _open_reader(self) -> psycopg.Connection[Any]:
         connection = psycopg.connect(libpq_url(self.url), autocommit=True, **self._raw_arguments())
         self._readers.connection = connection
+        self._readers.era = self._era
         self._opened_readers.append(connection)
         return connection
 

@@ -17,7 +17,7 @@ from types import FrameType
 import click
 
 from service.embedded import reachable, say
-from service.embedded.processes import command_dying_with_us
+from service.embedded.processes import EngineError, command_dying_with_us
 from service.settings import Settings
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -30,6 +30,7 @@ GRANIAN = (
     "from granian.cli import entrypoint; entrypoint()"
 )
 TICK_S = 0.2
+ENGINES_LOOK_S = 2.0
 NOT_READY_REPORT_S = 15.0
 # A request may take 5 s and a job 30 s; who has not ended by then is killed, and loses nothing,
 # because what was not committed was not answered.
@@ -63,7 +64,7 @@ def serve(
     with suppress(KeyboardInterrupt), reachable(settings) as ready:
         prepare(ready)
         with _running(children_of(ready, worker)) as children:
-            _watch(children, ready)
+            _watch(children, ready, settings)
     say("Stopped.")
 
 
@@ -221,14 +222,27 @@ def _running(children: list[Child]) -> Iterator[list[Child]]:
             child.wait(deadline)
 
 
-def _watch(children: list[Child], settings: Settings) -> None:
+def _watch(children: list[Child], settings: Settings, given: Settings) -> None:
     """Keep the children up for ever; say once how to use the service when it answers."""
     _wait_until_ready(children, settings)
     click.echo(welcome(settings))
+    next_look = time.monotonic()
     while True:
         time.sleep(TICK_S)
         for child in children:
             child.keep_up()
+        if time.monotonic() > next_look:
+            _keep_engines_up(given)
+            next_look = time.monotonic() + ENGINES_LOOK_S
+
+
+def _keep_engines_up(given: Settings) -> None:
+    """Start an embedded engine again that has died; one that lives is not touched."""
+    try:
+        with reachable(given):
+            pass
+    except EngineError as error:
+        say(f"An engine has died and does not start: {error}")
 
 
 def _wait_until_ready(children: list[Child], settings: Settings) -> None:

@@ -126,6 +126,17 @@ class TestRunningTheService:
 
         assert processes_of(home) == []
 
+    def test_starts_a_killed_database_again(self, home: Path, port: int, tmp_path: Path) -> None:
+        with serving(home, port, tmp_path / "log") as service:
+            postmaster = int((home / "postgres" / "postmaster.pid").read_text().split()[0])
+            os.kill(postmaster, signal.SIGKILL)
+            wait_until(lambda: status_of(port, "/readyz") != 200)
+            wait_until(lambda: status_of(port, "/readyz") == 200)
+            service.terminate()
+            service.wait(30)
+
+        assert processes_of(home) == []
+
     def test_killed_itself_takes_the_server_and_the_worker_along(
         self, home: Path, port: int, tmp_path: Path
     ) -> None:

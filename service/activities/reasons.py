@@ -69,9 +69,9 @@ UNREADABLE: Final[dict[str, dict[Language, str]]] = {
         "zh": "没有名为 {behavior} 的行为；可用行为见 GET /v1/methodologies。",
     },
     "source-link-missing": {
-        "en": "No citizen holds this account by an active link. The record is not kept; "
-        "it may be sent again once she has linked it.",
-        "zh": "没有市民以有效授权关联此账户。该记录未保存，关联后可重新发送。",
+        "en": "No active link of a citizen covers this account at the time of the act. "
+        "The record is not kept; it may be sent again once she has linked it.",
+        "zh": "行为发生时没有市民以有效授权关联此账户。该记录未保存，关联后可重新发送。",
     },
     "conflict": {
         "en": "This external_id was recorded before with other content. To change a record, "

@@ -200,19 +200,23 @@ def _await_confirmation(keys: KeyRing, link: SourceLink, account_ref: str) -> No
 def _activate(session: Session, link: SourceLink) -> None:
     link.state = ACTIVE
     link.linked_at = clock.now()
-    link.covers_from = _end_of_last_holder(session, link.source_id, link.account_digest)
+    link.covers_from = _end_of_last_other_holder(session, link)
 
 
-def _end_of_last_holder(session: Session, source_id: UUID, digest: bytes) -> datetime | None:
-    """Return until when an account was anybody's, those who have left included."""
+def _end_of_last_other_holder(session: Session, link: SourceLink) -> datetime | None:
+    """Return until when an account was somebody else's, those who have left included.
+
+    Her own earlier links do not count: an act is keyed by its citizen, so hers cannot count twice.
+    """
     ended = select(func.max(SourceLink.ended_at)).where(
-        SourceLink.source_id == source_id,
-        SourceLink.account_digest == digest,
+        SourceLink.source_id == link.source_id,
+        SourceLink.account_digest == link.account_digest,
+        SourceLink.citizen_id != link.citizen_id,
         SourceLink.linked_at.is_not(None),
     )
     released = select(ReleasedAccount.released_at).where(
-        ReleasedAccount.source_id == source_id,
-        ReleasedAccount.account_trace == func.sha256(digest),
+        ReleasedAccount.source_id == link.source_id,
+        ReleasedAccount.account_trace == func.sha256(link.account_digest),
     )
     known = [session.scalar(ended), session.scalar(released)]
     return max((moment for moment in known if moment is not None), default=None)

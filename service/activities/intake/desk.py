@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 from service.activities.intake.candidates import Candidate, Source
 from service.activities.intake.gathering import Gatherer
-from service.activities.intake.lines import Line, OwnLine, Unreadable, read_line
+from service.activities.intake.lines import Line, OwnLine, Unreadable, name_in, read_line
 from service.activities.intake.outcomes import Outcome, unstored
 from service.activities.intake.parts import Feed, Part, Tools, judged
 from service.activities.rules.rulebook import Shelf
@@ -124,7 +124,8 @@ def _read_lines(feed: Feed, lines: Sequence[bytes | Unreadable]) -> list[tuple[i
         if isinstance(line, Line):
             readable.append((number, line))
         else:
-            feed.outcomes.append(unstored(number, None, line))
+            name = name_in(raw) if isinstance(raw, bytes) else None
+            feed.outcomes.append(unstored(number, name, line))
     return readable
 
 

@@ -59,6 +59,22 @@ def read_line(raw: bytes) -> Line | Unreadable:
     return line
 
 
+class _Named(msgspec.Struct):
+    external_id: Name
+
+
+_decode_name = msgspec.json.Decoder(_Named).decode
+
+
+def name_in(raw: bytes) -> str | None:
+    """Return the external id of a line that is no activity, where it can be read."""
+    try:
+        name = _decode_name(raw[:LINE_BYTES_MAX]).external_id
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return name if _is_text(name) else None
+
+
 def read_own_line(raw: bytes) -> OwnLine | Unreadable:
     """Read one act that a citizen records, as strictly as a line of a feed."""
     try:
@@ -153,4 +169,6 @@ def shape_flaw(error: msgspec.ValidationError) -> Unreadable:
     message, _, path = str(error).partition(" - at `$")
     code = next((code for sign, code in _SHAPE_CODES if sign in message), "type-wrong")
     pointer = path.rstrip("`").replace(".", "/").replace("[", "/").replace("]", "")
+    if code in ("field-missing", "unknown-field"):
+        pointer += "/" + message.partition("`")[2].partition("`")[0]
     return Unreadable(code, {"problem": message[:160], "pointer": pointer})

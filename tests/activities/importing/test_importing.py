@@ -334,6 +334,7 @@ def test_ctrl_c_keeps_what_is_recorded_and_says_how_to_go_on(
     rides: Callable[..., Path],
     yesterday: str,
     monkeypatch: pytest.MonkeyPatch,
+    fresh_runtime: Runtime,
 ) -> None:
     words = ("mobike", rides(*(ride(str(n), f"rider {n}") for n in range(3))), "--link")
     options = ("--shift-to", yesterday)
@@ -341,7 +342,7 @@ def test_ctrl_c_keeps_what_is_recorded_and_says_how_to_go_on(
     record = Intake.record_feed
 
     def interrupted(self: Intake, *feed: Any, **how: Any) -> Any:
-        if stored(self, "SELECT count(*) FROM activity") == [(2,)]:  # type: ignore[arg-type]  # it has a database too
+        if stored(fresh_runtime, "SELECT count(*) FROM activity") == [(2,)]:
             raise KeyboardInterrupt
         return record(self, *feed, **how)
 

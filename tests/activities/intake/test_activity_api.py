@@ -236,7 +236,7 @@ class TestRecordingAnAct:
             ({"activity_data": {"distance_m": "far"}}, "/activity_data/distance_m", "type-wrong"),
             ({"activity_data": 7}, "/activity_data", "type-wrong"),
             ({"behavior": "teleportation"}, "", "behavior-unknown"),
-            ({"points": 7}, "", "unknown-field"),
+            ({"points": 7}, "/points", "unknown-field"),
             ({"external_id": ""}, "/external_id", "text-length"),
         ],
     )
