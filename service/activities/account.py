@@ -61,9 +61,11 @@ class Account(msgspec.Struct):
         return _encode(self)
 
 
-def account_of(connection: psycopg.Connection[Any], citizen_id: UUID, today: date) -> Account:
+def account_of(
+    reader: psycopg.Connection[Any] | psycopg.Cursor[Any], citizen_id: UUID, today: date
+) -> Account:
     """Return a citizen's account on a day (Asia/Shanghai), with one statement."""
-    rows = connection.execute(READ_ACCOUNT, (citizen_id, citizen_id), prepare=True).fetchall()
+    rows = reader.execute(READ_ACCOUNT, (citizen_id, citizen_id), prepare=True).fetchall()
     *lots, pending = rows
     balance = balance_from(map(LotLine._make, lots), today)
     return _account(balance, pending[2], pending[3])

@@ -59,7 +59,7 @@ class AccountView(Schema):
 def read_account() -> Response:
     """Return the caller's points and grams as they are today."""
     citizen_id = current_caller().id
-    with one_statement() as connection:
-        account = account_of(connection, citizen_id, clock.today())
+    with one_statement() as reader:
+        account = account_of(reader, citizen_id, clock.today())
     # Written out already: this answer is asked for thousands of times a second.
     return Response(account.as_json(), mimetype="application/json")

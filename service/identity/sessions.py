@@ -122,8 +122,8 @@ def session_check(runtime: Runtime) -> Callable[[UUID], bool]:
 
     def is_live(session_id: UUID) -> bool:
         question = {"session_id": session_id, "now": clock.now()}
-        with runtime.database.one_statement() as connection:
-            answer = connection.execute(_IS_LIVE, question).fetchone()
+        with runtime.database.one_statement() as reader:
+            answer = reader.execute(_IS_LIVE, question).fetchone()
         return answer is not None
 
     return is_live

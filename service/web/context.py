@@ -42,7 +42,7 @@ def raw_transaction() -> Iterator[psycopg.Connection[Any]]:
 
 
 @contextmanager
-def one_statement() -> Iterator[psycopg.Connection[Any]]:
-    """Lend a bare psycopg connection for the one statement that this request reads with."""
-    with runtime().database.one_statement() as connection:
-        yield connection
+def one_statement() -> Iterator[psycopg.Cursor[Any]]:
+    """Lend a bare psycopg cursor for the one statement that this request reads with."""
+    with runtime().database.one_statement() as reader:
+        yield reader
