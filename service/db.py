@@ -14,7 +14,6 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
 import psycopg
-from psycopg import errors as pg
 from psycopg_pool import ConnectionPool, PoolTimeout
 from sqlalchemy import BigInteger, DateTime, Engine, MetaData, Text, create_engine, func
 from sqlalchemy.engine import make_url
@@ -102,10 +101,12 @@ class Database:
         """
         try:
             with self.pool.connection(timeout=POOL_WAIT_S) as connection:
-                yield connection
-        except (pg.AdminShutdown, pg.CrashShutdown, pg.CannotConnectNow):
-            self._distrust_connections()
-            raise
+                try:
+                    yield connection
+                except psycopg.OperationalError:
+                    if connection.broken:
+                        self._distrust_connections()
+                    raise
         except PoolTimeout as error:
             raise DatabaseUnavailable(
                 "The service is busy. Please send the same request again shortly."
