@@ -227,9 +227,8 @@ def _caps() -> str:
     most: dict[tuple[str, str], int] = {}
     for methodology in Library.load().methodologies:
         for cap in methodology.caps:
-            if cap.limit is not None:
-                key = methodology.behavior, cap.period
-                most[key] = max(cap.limit, most.get(key, 0))
+            key = methodology.behavior, cap.period
+            most[key] = max(cap.limit, most.get(key, 0))
     return ", ".join(
         f"('{behavior}', '{period}', {limit})" for (behavior, period), limit in most.items()
     )

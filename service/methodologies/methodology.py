@@ -44,12 +44,11 @@ class FactorNeed:
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """How many activities, or grams, of one citizen count in a day or month (Asia/Shanghai)."""
+    """How many activities of one citizen count in a day or month (Asia/Shanghai)."""
 
     period: Literal["day", "month"]
     source: str
-    limit: int | None = None
-    limit_g: int | None = None
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)

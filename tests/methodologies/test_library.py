@@ -150,7 +150,7 @@ class TestLimits:
     def test_every_cap_limits_something_and_names_its_source(self) -> None:
         for methodology in LIBRARY.methodologies:
             for cap in methodology.caps:
-                assert (cap.limit or 0) > 0 or (cap.limit_g or 0) > 0
+                assert cap.limit > 0
                 assert cap.source
 
     def test_every_trip_has_believable_limits(self) -> None:

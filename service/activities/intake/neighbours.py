@@ -112,7 +112,7 @@ class Neighbourhood:
         """Return the cap that leaves no room for one more act of the behavior, or None."""
         binding = candidate.binding
         for cap in binding.methodology.caps if binding else ():
-            if cap.limit is not None and len(self.acts) >= cap.limit <= self._count(candidate, cap):
+            if len(self.acts) >= cap.limit <= self._count(candidate, cap):
                 code = "daily-cap-reached" if cap.period == "day" else "monthly-cap-reached"
                 return Reason(code, {"limit": str(cap.limit), "behavior": candidate.behavior})
         return None
@@ -205,7 +205,7 @@ def _in_the_way(hood: Neighbourhood, candidate: Candidate, coming: int) -> list[
     if methodology is None or candidate.reason is not None:
         return []
     acts = len(hood.acts) + coming
-    if any(cap.limit is not None and acts > cap.limit for cap in methodology.caps):
+    if any(acts > cap.limit for cap in methodology.caps):
         return [act for act in hood.acts if act.behavior == candidate.behavior or act.is_trip]
     if not methodology.is_trip:
         return []
