@@ -11,14 +11,19 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from psycopg import errors as pg
 from sqlalchemy import CheckConstraint, create_engine
+from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from service.db import sqlalchemy_url
 from service.embedded import engines
+from service.ledger.models import Xid8
 from service.migrate import alembic_config, metadata, migrate
 from service.runtime import Runtime
 
+PGDialect.ischema_names["xid8"] = Xid8  # a type that SQLAlchemy does not know by itself
+
 ONLY_GROW = (
     "transfer",
+    "posting",
     "activity",
     "verdict",
     "activity_batch",
@@ -168,8 +173,10 @@ def test_details_can_be_taken_away_but_not_changed(runtime: Runtime, table: str)
 def books_with_a_transfer(runtime: Runtime) -> Runtime:
     with runtime.database.raw_transaction() as connection:
         connection.execute(
-            "INSERT INTO transfer (citizen_id, id, kind, expires_on, points, reduction_g)"
-            " VALUES (gen_random_uuid(), gen_random_uuid(), 'issue', '2030-12-31', 1, 1)"
+            "INSERT INTO transfer (citizen_id, id, kind, expires_on, points, reduction_g,"
+            " recorded_at, commitment)"
+            " VALUES (gen_random_uuid(), gen_random_uuid(), 'issue', '2030-12-31', 1, 1, now(),"
+            " sha256(''))"
         )
     return runtime
 
