@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "partners": EDGE | {"web"},
     "identity": EDGE | {"web", "partners"},
     "ledger": EDGE | {"web"},
+    "transparency": EDGE | {"web", "ledger", "jobs"},
     "activities": EDGE | {"web", "jobs", "identity", "partners", "ledger", "methodologies"},
     "demo": EDGE | {"identity", "partners", "activities"},
     "reports": EDGE | {"web", "ledger", "activities", "methodologies"},
