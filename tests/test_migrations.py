@@ -39,6 +39,12 @@ ONLY_GROW = (
     "erasure",
     "erasure_completion",
     "partner_change",
+    "log_identity",
+    "log_note",
+    "log_tile",
+    "log_bundle",
+    "log_seal",
+    "log_head",
 )
 
 REWRITES = {
