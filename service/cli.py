@@ -27,6 +27,7 @@ from service.partners import commands as partners
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings, settings_from
 from service.supervisor import serve
+from service.transparency.commands import log_group
 from service.web.health import refuse_unsafe_server
 from service.worker import worker_command
 
@@ -42,6 +43,7 @@ COMMANDS: tuple[click.Command, ...] = (
     recompute_command,
     expire_command,
     audit_command((*LEDGER_CHECKS, *ACTIVITY_CHECKS)),
+    log_group,
     jobs_group,
     worker_command,
 )
