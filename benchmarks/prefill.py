@@ -5,6 +5,7 @@ from datetime import date
 import psycopg
 
 from service.db import libpq_url
+from service.ledger.commitments import COMMITMENT_IN_SQL
 
 OLDEST = date(2025, 6, 1)
 DAYS = 300
@@ -26,13 +27,6 @@ WITH made AS (
     SELECT citizen_id, started_at, activity_id, started_at + interval '20 min', 'metro_ride', true,
            true, sha256(activity_id::text::bytea), '{"distance_m":8200}'
     FROM made ORDER BY citizen_id, started_at
-), transfers AS (
-    INSERT INTO transfer (citizen_id, id, kind, expires_on, points, reduction_g)
-    SELECT citizen_id, activity_id, 'issue', '2028-12-31', 383, 383
-    FROM made ORDER BY citizen_id, activity_id
-), accounts AS (
-    INSERT INTO account (citizen_id) SELECT DISTINCT citizen_id FROM made
-    ON CONFLICT DO NOTHING
 )
 INSERT INTO lot (citizen_id, expires_on, issued_points, issued_g, available_points, available_g)
 SELECT citizen_id, '2028-12-31', 383 * count(*), 383 * count(*), 383 * count(*), 383 * count(*)
@@ -44,6 +38,24 @@ ON CONFLICT (citizen_id, expires_on) DO UPDATE SET
     available_g = lot.available_g + excluded.available_g
 """
 
+OPEN = """
+INSERT INTO account (citizen_id) SELECT unnest(%(citizens)s::uuid[]) ON CONFLICT DO NOTHING
+"""
+
+COMMIT_TO = f"""
+INSERT INTO transfer (citizen_id, id, kind, expires_on, points, reduction_g, recorded_at,
+    commitment)
+SELECT transfer.citizen_id, transfer.id, transfer.kind, transfer.expires_on, transfer.points,
+       transfer.reduction_g, transfer.recorded_at, {COMMITMENT_IN_SQL}
+FROM (
+    SELECT citizen_id, id, 'issue' AS kind, date '2028-12-31' AS expires_on, points, reduction_g,
+           recorded_at, NULL::uuid AS posting_id, 0::smallint AS line, NULL::uuid AS hold_id,
+           NULL::smallint AS hold_line, NULL::uuid AS of_id, NULL::uuid AS party
+    FROM activity WHERE citizen_id = ANY(%(citizens)s) AND batch_id = %(source)s
+) AS transfer JOIN account USING (citizen_id)
+ORDER BY transfer.citizen_id, transfer.id
+"""
+
 CITIZENS_IN_A_STATEMENT = 5_000
 
 
@@ -52,15 +64,16 @@ def store(url: str, citizen_ids: list[str], source_id: str, *, activities: int) 
     each = activities // len(citizen_ids)
     with psycopg.connect(libpq_url(url), autocommit=True) as connection:
         for start in range(0, len(citizen_ids), CITIZENS_IN_A_STATEMENT):
-            connection.execute(
-                WRITE,
-                {
-                    "citizens": citizen_ids[start : start + CITIZENS_IN_A_STATEMENT],
-                    "each": each,
-                    "source": source_id,
-                    "oldest": OLDEST,
-                    "days": DAYS,
-                },
-            )
+            terms = {
+                "citizens": citizen_ids[start : start + CITIZENS_IN_A_STATEMENT],
+                "each": each,
+                "source": source_id,
+                "oldest": OLDEST,
+                "days": DAYS,
+            }
+            with connection.transaction():
+                connection.execute(OPEN, terms)
+                connection.execute(WRITE, terms)
+                connection.execute(COMMIT_TO, terms)
         connection.execute("VACUUM (ANALYZE) activity, activity_detail, transfer, lot, account")
     return each * len(citizen_ids)

@@ -49,10 +49,10 @@ def _write(
         go.wait()
         for citizens, activities, details, issues in prepared:
             with connection.transaction():
-                lock_accounts(connection, citizens)
+                accounts = lock_accounts(connection, citizens)
                 insert_rows(connection, ACTIVITIES, activities)
                 insert_rows(connection, DETAILS, details)
-                issue_lots(connection, issues)
+                issue_lots(connection, accounts, issues)
 
 
 def _rows(citizen_ids: list[UUID], source_id: UUID, part: int) -> Rows:

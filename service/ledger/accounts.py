@@ -1,20 +1,66 @@
 """The lock under which a citizen's points move."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 import psycopg
 
 from service.bulk import array_of
 
-LOCK_ACCOUNTS = """
-INSERT INTO account (citizen_id)
-SELECT id FROM unnest(%s::uuid[]) AS citizen (id) ORDER BY id
-ON CONFLICT (citizen_id) DO UPDATE SET version = account.version + 1
+# In an upsert's SET, the clock is read after the lock is held. That, and growing by a microsecond
+# where the clock does not, makes `moved_at` the order of a citizen's transfers.
+_TAKE: Final = """
+ON CONFLICT (citizen_id) DO UPDATE SET
+    version = account.version + 1,
+    moved_at = greatest(clock_timestamp(), account.moved_at + interval '1 microsecond')
+RETURNING encode(uuid_send(citizen_id), 'hex'), secret, moved_at::text,
+          timestamptz_send(moved_at), owed_points, owed_g
 """
 
+LOCK_ACCOUNTS: Final = f"""
+INSERT INTO account (citizen_id)
+SELECT id FROM unnest(%s::uuid[]) AS citizen (id) ORDER BY id
+{_TAKE}"""
 
-def lock_accounts(connection: psycopg.Connection[Any], citizen_ids: Iterable[str]) -> None:
+LOCK_ACCOUNT: Final = f"INSERT INTO account (citizen_id) VALUES (%s) {_TAKE}"
+
+
+class LockedAccount(NamedTuple):
+    """A citizen's account, locked until the transaction ends."""
+
+    citizen_id: str
+    """In hexadecimal."""
+    secret: bytes | None
+    """None: she was erased."""
+    moved_at: str
+    """What transfers of this transaction are recorded at, as PostgreSQL reads it."""
+    moved_at_sent: bytes
+    """The same in 8 bytes, as it is committed to."""
+    owed_points: int
+    owed_g: int
+
+
+class Accounts:
+    """The accounts that a transaction has locked, asked for when they are first needed.
+
+    In a pipeline the lock is thus on its way together with the questions that follow it.
+    """
+
+    def __init__(self, *taken: psycopg.Cursor[Any]) -> None:
+        """Keep the answers to be read."""
+        self._taken = taken
+        self._by_citizen: dict[str, LockedAccount] | None = None
+
+    def __getitem__(self, citizen_id: str) -> LockedAccount:
+        """Return a locked account by the citizen's id in hexadecimal."""
+        if self._by_citizen is None:
+            rows = (row for cursor in self._taken for row in cursor.fetchall())
+            self._by_citizen = {row[0]: LockedAccount._make(row) for row in rows}
+        return self._by_citizen[citizen_id]
+
+
+def lock_accounts(connection: psycopg.Connection[Any], citizen_ids: Iterable[str]) -> Accounts:
     """Open the accounts that are missing and lock all of them until the transaction ends.
 
     Taken in id order with an ordered upsert, so that two callers with the same citizens wait for
@@ -24,4 +70,12 @@ def lock_accounts(connection: psycopg.Connection[Any], citizen_ids: Iterable[str
         connection: inside the caller's transaction.
         citizen_ids: as hexadecimal text; repeated ones are taken once.
     """
-    connection.execute(LOCK_ACCOUNTS, (array_of(sorted(set(citizen_ids))),))
+    wanted = sorted(set(citizen_ids))
+    if len(wanted) == 1:
+        return Accounts(connection.execute(LOCK_ACCOUNT, wanted))
+    return Accounts(connection.execute(LOCK_ACCOUNTS, (array_of(wanted),)))
+
+
+def lock_account(connection: psycopg.Connection[Any], citizen_id: UUID) -> Accounts:
+    """Lock one citizen's account, opening it if it is missing."""
+    return Accounts(connection.execute(LOCK_ACCOUNT, (citizen_id.hex,)))

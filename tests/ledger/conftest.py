@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from service.access_tokens import Kind
-from service.ledger.accounts import lock_accounts
+from service.ledger.accounts import lock_account
 from service.ledger.issuing import Issue, issue_lots
 from service.runtime import Runtime
 from service.web.context import access_tokens
@@ -21,9 +21,9 @@ def issue(runtime: Runtime, citizen_id: UUID, points: int, grams: int, expires_o
     """Issue points and grams into one lot and return the transfer's id."""
     transfer_id = uuid4()
     with runtime.database.raw_transaction() as connection:
-        lock_accounts(connection, [citizen_id.hex])
         issue_lots(
             connection,
+            lock_account(connection, citizen_id),
             [Issue(citizen_id.hex, transfer_id.hex, expires_on.isoformat(), points, grams)],
         )
     return transfer_id

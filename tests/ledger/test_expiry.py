@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from service import clock
 from service.activities.account import account_of
 from service.ledger.errors import ExpiryInFuture
-from service.ledger.expiry import ExpiryRun, expire_lapsed_lots
+from service.ledger.expiry import BookedRun, expire_lapsed_lots
 from service.ledger.statement import statement_of
 from service.runtime import Runtime
 from tests.ledger.conftest import issue
@@ -42,7 +42,7 @@ class TestExpiring:
 
         run = expire_lapsed_lots(fresh_runtime.database, TODAY)
 
-        assert run == ExpiryRun(lots=1, points=5, reduction_g=50)
+        assert run == BookedRun(lots=1, points=5, reduction_g=50)
         assert expiries(fresh_runtime, citizen) == [(YESTERDAY, 5, 50)]
 
     def test_changes_nothing_that_a_citizen_reads(self, fresh_runtime: Runtime) -> None:
@@ -59,12 +59,12 @@ class TestExpiring:
         issue(fresh_runtime, uuid4(), 5, 50, YESTERDAY)
         expire_lapsed_lots(fresh_runtime.database, TODAY)
 
-        assert expire_lapsed_lots(fresh_runtime.database, TODAY) == ExpiryRun()
+        assert expire_lapsed_lots(fresh_runtime.database, TODAY) == BookedRun()
 
     def test_books_grams_without_points(self, fresh_runtime: Runtime) -> None:
         issue(fresh_runtime, uuid4(), 0, 50, YESTERDAY)
 
-        assert expire_lapsed_lots(fresh_runtime.database, TODAY) == ExpiryRun(1, 0, 50)
+        assert expire_lapsed_lots(fresh_runtime.database, TODAY) == BookedRun(1, 0, 50)
 
     def test_books_what_falls_into_a_lapsed_lot_later(self, fresh_runtime: Runtime) -> None:
         citizen = uuid4()
@@ -74,7 +74,7 @@ class TestExpiring:
 
         run = expire_lapsed_lots(fresh_runtime.database, TODAY)
 
-        assert run == ExpiryRun(1, 5, 50)
+        assert run == BookedRun(1, 5, 50)
         assert len(expiries(fresh_runtime, citizen)) == 2
 
     def test_by_several_at_once_books_everything_once(self, fresh_runtime: Runtime) -> None:
@@ -99,7 +99,7 @@ class TestExpiring:
     def test_as_of_an_earlier_day_leaves_later_lots(self, fresh_runtime: Runtime) -> None:
         issue(fresh_runtime, uuid4(), 5, 50, YESTERDAY)
 
-        assert expire_lapsed_lots(fresh_runtime.database, YESTERDAY) == ExpiryRun()
+        assert expire_lapsed_lots(fresh_runtime.database, YESTERDAY) == BookedRun()
 
 
 LOTS = st.lists(

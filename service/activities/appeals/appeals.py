@@ -22,7 +22,7 @@ from service.activities.errors import (
     NotAppealable,
 )
 from service.keys import KeyRing
-from service.ledger.accounts import lock_accounts
+from service.ledger.accounts import Accounts, lock_account
 
 AppealState = Literal["open", "upheld", "dismissed"]
 Ruling = Literal["upheld", "dismissed"]
@@ -188,7 +188,7 @@ def decide_appeal(
         NothingToCertify, OverlapStands, RuleStands: it cannot be upheld.
     """
     citizen_id = _appeal(connection, appeal_id).citizen_id
-    lock_accounts(connection, [citizen_id.hex])
+    accounts = lock_account(connection, citizen_id)
     appeal = _appeal(connection, appeal_id)
     if appeal.state != "open":
         return _same_ruling(appeal, ruling, statement, operator_id), False
@@ -198,15 +198,18 @@ def decide_appeal(
         _require_active(connection, citizen_id)
         granted = grant(connection, keys, default_region, citizen_id, appeal.activity_id)
     connection.execute(DECIDE, (citizen_id, appeal_id, ruling, statement, operator_id))
-    _tell(connection, appeal, granted)
+    _tell(connection, accounts, appeal, granted)
     return _appeal(connection, appeal_id), True
 
 
 def _tell(
-    connection: psycopg.Connection[Any], appeal: AppealRecord, granted: Granted | None
+    connection: psycopg.Connection[Any],
+    accounts: Accounts,
+    appeal: AppealRecord,
+    granted: Granted | None,
 ) -> None:
     if granted is not None:
-        certify_granted(connection, granted, appeal.id)
+        certify_granted(connection, accounts, granted, appeal.id)
         return
     connection.execute(
         REFUSE_AGAIN,

@@ -35,6 +35,7 @@ from service.activities.intake.readings import READING_OVERLAP, Readings
 from service.activities.intake.recording import STORE_BASIS
 from service.activities.rules.rulebook import DayTerms, read_rulebook
 from service.keys import KeyRing
+from service.ledger.accounts import Accounts
 from service.ledger.issuing import Issue, issue_lots
 from service.methodologies import Binding, exclusion_for
 from service.methodologies.reasons import Reason
@@ -127,7 +128,9 @@ def grant(
     return granted
 
 
-def certify_granted(connection: psycopg.Connection[Any], granted: Granted, appeal_id: UUID) -> None:
+def certify_granted(
+    connection: psycopg.Connection[Any], accounts: Accounts, granted: Granted, appeal_id: UUID
+) -> None:
     """Write the verdict with its grams and basis, and issue the points, under the same lock."""
     candidate, basis = granted.candidate, granted.binding.basis
     basis_id = basis.digest[:32]
@@ -147,6 +150,7 @@ def certify_granted(connection: psycopg.Connection[Any], granted: Granted, appea
     )
     issue_lots(
         connection,
+        accounts,
         [
             Issue(
                 candidate.citizen_id,

@@ -18,7 +18,7 @@ from service.activities.certification.pending import Left, NextVerdict, Waiting,
 from service.activities.errors import BatchUndecided
 from service.bulk import array_of
 from service.db import Database
-from service.ledger.accounts import lock_accounts
+from service.ledger.accounts import Accounts, lock_accounts
 from service.ledger.issuing import Issue, issue_lots
 
 CHUNK_ACTIVITIES = 2_500
@@ -108,22 +108,25 @@ def carry_out_chunk(
     waiting = [Waiting(*row) for row in rows]
     if not waiting:
         return False
-    lock_accounts(connection, [each.citizen_id for each in waiting])
+    accounts = lock_accounts(connection, [each.citizen_id for each in waiting])
     if decision.decision == "approved":
-        _certify(connection, decision, waiting)
+        _certify(connection, accounts, decision, waiting)
     else:
         _refuse(connection, decision, waiting)
     return True
 
 
 def _certify(
-    connection: psycopg.Connection[Any], decision: Decision, waiting: list[Waiting]
+    connection: psycopg.Connection[Any],
+    accounts: Accounts,
+    decision: Decision,
+    waiting: list[Waiting],
 ) -> None:
     citizens = array_of({each.citizen_id for each in waiting})
     connection.execute(SET_ASIDE_FROZEN, (decision.batch_id, citizens))
     verdict = NextVerdict("certified", decision.batch_id)
     certified = leave(connection, waiting, verdict, batch_id=decision.batch_id)
-    issue_lots(connection, [_issue(each) for each in certified])
+    issue_lots(connection, accounts, [_issue(each) for each in certified])
 
 
 def _refuse(

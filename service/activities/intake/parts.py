@@ -221,7 +221,8 @@ class Part:
     def _record(self, connection: psycopg.Connection[Any], candidates: Sequence[Candidate]) -> None:
         """Decide under the citizens' locks, write and issue."""
         if candidates:
-            lock_accounts(connection, [candidate.citizen_id for candidate in candidates])
+            citizens = [candidate.citizen_id for candidate in candidates]
+            accounts = lock_accounts(connection, citizens)
             candidates = self._still_linked(connection, candidates)
             # Both questions are on their way before the first answer is waited for.
             known = ask_known(connection, candidates)
@@ -231,7 +232,9 @@ class Part:
             fresh = list(found.fresh.values())
             decided = decide(connection, self.tools.keys, self.source, fresh, hoods)
             batch_ids = [feed.batch_id.hex for feed in self.feeds]
-            recorder = Recorder(connection, self.source, lambda line: batch_ids[line // FEED_SPAN])
+            recorder = Recorder(
+                connection, accounts, self.source, lambda line: batch_ids[line // FEED_SPAN]
+            )
             self.bases = recorder.write(decided, self.tools.known_bases)
             self.outcomes += found.known
             self.outcomes += answers_to(decided, found.again)

@@ -11,6 +11,7 @@ import psycopg
 
 from service.activities.intake.candidates import Candidate, Source
 from service.bulk import NULL, Row, Table, array_of, insert_rows
+from service.ledger.accounts import Accounts
 from service.ledger.issuing import Issue, issue_lots
 from service.methodologies.reasons import Reason
 
@@ -67,6 +68,7 @@ class Recorder:
     def __init__(
         self,
         connection: psycopg.Connection[Any],
+        accounts: Accounts,
         source: Source,
         batch_of: Callable[[int], str],
     ) -> None:
@@ -74,10 +76,12 @@ class Recorder:
 
         Args:
             connection: inside the caller's transaction.
+            accounts: of the citizens, locked by it.
             source: who reports.
             batch_of: from a line's number to the id of the feed it came with.
         """
         self.connection = connection
+        self.accounts = accounts
         self.source = source
         self.source_id = source.id.hex if source.id else NULL
         self.batch_of = batch_of
@@ -99,7 +103,8 @@ class Recorder:
         self._write_details(decided)
         self._write_pending(decided.pending)
         self._supersede(decided.superseded)
-        issue_lots(self.connection, [_issue(candidate) for candidate in decided.certified])
+        issues = [_issue(candidate) for candidate in decided.certified]
+        issue_lots(self.connection, self.accounts, issues)
         return bases
 
     def _store_bases(self, decided: Decided, known: set[str]) -> set[str]:

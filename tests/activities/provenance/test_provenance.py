@@ -128,8 +128,9 @@ class TestTheProvenanceOfAnIssue:
         citizen, transfer = uuid4(), uuid4()
         with runtime.database.raw_transaction() as connection:
             connection.execute(
-                "INSERT INTO transfer (citizen_id, id, kind, expires_on, points, reduction_g)"
-                " VALUES (%s, %s, 'expire', '2020-12-31', 1, 1)",
+                "INSERT INTO transfer (citizen_id, id, kind, expires_on, points, reduction_g,"
+                " recorded_at, commitment)"
+                " VALUES (%s, %s, 'expire', '2020-12-31', 1, 1, now(), sha256(''))",
                 [citizen, transfer],
             )
 
@@ -220,8 +221,9 @@ class TestRecomputing:
                 [refused.activity_id, citizen, counted.activity_id],
             )
             connection.execute(
-                "INSERT INTO transfer (citizen_id, id, kind, expires_on, points, reduction_g)"
-                " VALUES (%s, %s, 'issue', '2030-12-31', 383, 383)",
+                "INSERT INTO transfer (citizen_id, id, kind, expires_on, points, reduction_g,"
+                " recorded_at, commitment)"
+                " VALUES (%s, %s, 'issue', '2030-12-31', 383, 383, now(), sha256(''))",
                 [citizen, refused.activity_id],
             )
 
