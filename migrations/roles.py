@@ -18,16 +18,23 @@ _ROLES = {
 
 
 def prepare_roles(connection: Connection) -> None:
-    """Create the roles that are missing and go on as the owner of the tables."""
+    """Create the roles that are missing and let them into the schema."""
     for role, login in _ROLES.items():
         if not _exists(connection, role):
             connection.execute(text(f"CREATE ROLE {role} {login} NOINHERIT"))
         if not connection.scalar(text(f"SELECT pg_has_role(current_user, '{role}', 'SET')")):
             connection.execute(text(f"GRANT {role} TO current_user"))
+    if has_citus(connection):
+        # Citus speaks to the other nodes as whoever acts here, the owner included.
+        connection.execute(text(f"ALTER ROLE {OWNER} LOGIN"))
     connection.execute(text("REVOKE ALL ON SCHEMA public FROM PUBLIC"))
     connection.execute(text(f"GRANT USAGE, CREATE ON SCHEMA public TO {OWNER}"))
     connection.execute(text(f"GRANT USAGE ON SCHEMA public TO {APP}, {ERASER}, {AUDITOR}"))
-    connection.execute(text(f"SET ROLE {OWNER}"))
+
+
+def has_citus(connection: Connection) -> bool:
+    """Say whether this is a database that Citus can spread over several machines."""
+    return bool(connection.scalar(text("SELECT to_regclass('pg_dist_partition') IS NOT NULL")))
 
 
 def _exists(connection: Connection, role: str) -> bool:

@@ -144,6 +144,7 @@ class Database:
 
     def _open_reader(self) -> psycopg.Cursor[Any]:
         connection = psycopg.connect(libpq_url(self.url), autocommit=True, **self._raw_arguments())
+        _prefer_generic_plans(connection)
         cursor = self._readers.cursor = connection.cursor()
         self._readers.era = self._era
         self._opened_readers = [each for each in self._opened_readers if not each.closed]
@@ -184,16 +185,29 @@ class Database:
             min_size=1,
             max_size=self.size,
             kwargs=self._raw_arguments(),
+            configure=_prefer_generic_plans,
             open=True,
         )
 
     def _raw_arguments(self) -> dict[str, Any]:
-        return {**CONNECT_ARGUMENTS, "options": f"{_options(self.role)} {GENERIC_PLANS}"}
+        return {**CONNECT_ARGUMENTS, "options": _options(self.role)}
 
 
-GENERIC_PLANS = "-c plan_cache_mode=force_generic_plan"
+GENERIC_PLANS = """
+SELECT set_config('plan_cache_mode', 'force_generic_plan', false)
+WHERE to_regclass('pg_dist_partition') IS NULL
+"""
 """The hot statements look up by key whatever they are given, so planning each time buys nothing.
-An optional filter (`… IS NULL OR …`) is never used as an index condition in such a plan."""
+An optional filter (`… IS NULL OR …`) is never used as an index condition in such a plan.
+
+Not where Citus is: it must see the citizen's id to know which shard a statement goes to, and
+answers most generic plans with "could not create distributed plan"."""
+
+
+def _prefer_generic_plans(connection: psycopg.Connection[Any]) -> None:
+    connection.execute(GENERIC_PLANS)
+    connection.commit()
+
 
 CONNECT_ARGUMENTS: dict[str, Any] = {
     # libpq waits about for ever on a dead peer unless it is told not to.
