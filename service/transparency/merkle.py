@@ -12,6 +12,7 @@ from hashlib import sha256
 from service.transparency.errors import OutsideTree, TileUnusable
 
 HASH_BYTES = 32
+PAIR_BYTES = 2 * HASH_BYTES
 HASHES_IN_TILE = 256
 TILE_BYTES = HASHES_IN_TILE * HASH_BYTES
 TILE_HEIGHT = 8
@@ -77,7 +78,7 @@ class Tree:
     def __init__(self, size: int, read_tile: ReadTile) -> None:
         self.size = size
         self._read_tile = read_tile
-        self._tiles: dict[tuple[int, int], bytes] = {}
+        self._pyramids: dict[tuple[int, int], list[bytes]] = {}
 
     def root(self, size: int | None = None) -> bytes:
         """Return the root of this tree, or of its prefix of `size` leaves."""
@@ -149,17 +150,21 @@ class Tree:
     def _node(self, height: int, index: int) -> bytes:
         """Return the root of the index-th perfect subtree of 2^height leaves."""
         level, inside = divmod(height, TILE_HEIGHT)
-        count = 1 << inside
-        tile, first = divmod(index * count, HASHES_IN_TILE)
-        hashes = self._tile(level, tile)[first * HASH_BYTES : (first + count) * HASH_BYTES]
-        if len(hashes) != count * HASH_BYTES:
+        tile, first = divmod(index << inside, HASHES_IN_TILE)
+        at = (first >> inside) * HASH_BYTES
+        root = self._pyramid(level, tile)[inside][at : at + HASH_BYTES]
+        if len(root) != HASH_BYTES:
             raise _unusable(level, tile)
-        return _subtree_roots(hashes, inside)
+        return root
 
-    def _tile(self, level: int, index: int) -> bytes:
-        if (level, index) not in self._tiles:
-            self._tiles[level, index] = self._read_tile(level, index)
-        return self._tiles[level, index]
+    def _pyramid(self, level: int, index: int) -> list[bytes]:
+        """Return a tile's hashes, and above them those of each height inside the tile."""
+        if (level, index) not in self._pyramids:
+            heights = [self._read_tile(level, index)]
+            while len(heights) < TILE_HEIGHT:
+                heights.append(_over_pairs(heights[-1]))
+            self._pyramids[level, index] = heights
+        return self._pyramids[level, index]
 
     def _check_size(self, size: int, smallest: int = 1) -> None:
         if not smallest <= size <= self.size:
@@ -170,16 +175,6 @@ class Tree:
         if not 0 <= index < size:
             raise OutsideTree("A tree of {size} leaves has none at {index}.",
                               size=size, index=index)  # fmt: skip
-
-
-def edge_tiles(size: int) -> Iterator[tuple[int, int, int]]:
-    """Yield level, index and width of each partial tile at the right edge of a tree."""
-    level = 0
-    while size:
-        index, width = divmod(size, HASHES_IN_TILE)
-        if width:
-            yield level, index, width
-        level, size = level + 1, index
 
 
 def _middle(start: int, end: int) -> int:
@@ -200,17 +195,19 @@ def _leaf_hashes(entries: Sequence[bytes]) -> bytes:
 
 
 def _roots_of_full_tiles(hashes: bytes) -> bytes:
-    full = len(hashes) // TILE_BYTES * TILE_BYTES
-    return _subtree_roots(hashes[:full], TILE_HEIGHT)
-
-
-def _subtree_roots(hashes: bytes, height: int) -> bytes:
-    """Return the roots over each 2^height neighbours; the hot loop, so it hashes slices."""
-    pair_bytes = 2 * HASH_BYTES
-    for _ in range(height):
-        pairs = range(0, len(hashes), pair_bytes)
-        hashes = b"".join([sha256(b"\x01" + hashes[at : at + pair_bytes]).digest() for at in pairs])
+    hashes = hashes[: len(hashes) // TILE_BYTES * TILE_BYTES]
+    for _ in range(TILE_HEIGHT):
+        hashes = _over_pairs(hashes)
     return hashes
+
+
+def _over_pairs(hashes: bytes) -> bytes:
+    """Return the hash over each two neighbours; the hot loop of all, so it hashes slices.
+
+    One without a neighbour is left out: a subtree that is not perfect is no node of any tile.
+    """
+    ends = range(PAIR_BYTES, len(hashes) + 1, PAIR_BYTES)
+    return b"".join([sha256(b"\x01" + hashes[end - PAIR_BYTES : end]).digest() for end in ends])
 
 
 def _edge(read_tile: ReadTile, level: int, index: int, width: int) -> bytes:
