@@ -2,13 +2,10 @@
 
 import base64
 import binascii
-import contextlib
 import hashlib
 import json
-import os
 import secrets
 import stat
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 from jwt import PyJWTError
 from jwt.algorithms import ECAlgorithm
 
+from service.durable_files import write_once
 from service.errors import DomainError
 
 SECRET_BYTES = 32
@@ -84,8 +82,8 @@ class KeyRing:
             KeysUnusable: a file is damaged, or others than its owner may read it.
         """
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        signing = _read_or_make(folder / SIGNING_FILE, _new_signing_keys)
-        kept = _read_or_make(folder / SECRETS_FILE, _new_secrets)
+        signing = read_or_make(folder / SIGNING_FILE, _new_signing_keys)
+        kept = read_or_make(folder / SECRETS_FILE, _new_secrets)
         try:
             return cls(
                 signing=_signing_keys(signing["keys"]),
@@ -169,9 +167,14 @@ def _new_secret() -> str:
     return _text_of(secrets.token_bytes(SECRET_BYTES))
 
 
-def _read_or_make(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def read_or_make(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Read a key file, making it first if there is none.
+
+    Raises:
+        KeysUnusable: it is damaged, or others than its owner may read it.
+    """
     if not path.exists():
-        _write_once(path, json.dumps(make()))
+        write_once(path, json.dumps(make()))
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise KeysUnusable("{path} must be readable by its owner only.", path=str(path))
     try:
@@ -181,30 +184,6 @@ def _read_or_make(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, A
     if not isinstance(kept, dict):
         raise KeysUnusable("{path} is not a key file.", path=str(path))
     return kept
-
-
-def _write_once(path: Path, text: str) -> None:
-    """Put a whole file in place, unless another process was first."""
-    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".")  # 0600 from the start
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        # A link, unlike a rename, does not replace: two processes end up with the same keys.
-        with contextlib.suppress(FileExistsError):
-            path.hardlink_to(draft)
-        _sync_folder(path.parent)
-    finally:
-        Path(draft).unlink()
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _bytes_of(text: str) -> bytes:

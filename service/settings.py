@@ -42,6 +42,11 @@ class Settings:
     """`file` (development: `sms.jsonl` in the home) or the URL of a gateway (`CARBON_SMS`)."""
     rate_limit_per_minute: int
     """Requests a minute that one caller may make of ordinary endpoints (`CARBON_RATE_LIMIT`)."""
+    outside: Path
+    """Folder, best on another disk, for what a restored database must agree with
+    (`CARBON_OUTSIDE`): the log's last head, and who was erased."""
+    log_origin: str
+    """The public log's name (`CARBON_LOG_ORIGIN`); empty: the one it has, or the default."""
 
     def with_engines(
         self,
@@ -68,10 +73,11 @@ def settings_from(environment: Mapping[str, str] | None = None) -> Settings:
         SettingInvalid: a value cannot be read; the sentence names it.
     """
     env = os.environ if environment is None else environment
+    home = Path(env.get("CARBON_HOME") or "var").absolute()
     port = _whole_number(env, "PORT", 8000, 1, 65535)
     database_url = env.get("DATABASE_URL", "")
     return Settings(
-        home=Path(env.get("CARBON_HOME") or "var").absolute(),
+        home=home,
         port=port,
         database_url=database_url,
         migration_database_url=env.get("MIGRATION_DATABASE_URL") or database_url,
@@ -83,6 +89,8 @@ def settings_from(environment: Mapping[str, str] | None = None) -> Settings:
         threads=_whole_number(env, "CARBON_THREADS", 8, 1, 64),
         sms_sender=env.get("CARBON_SMS") or "file",
         rate_limit_per_minute=_whole_number(env, "CARBON_RATE_LIMIT", 60_000, 1, 10**9),
+        outside=Path(env.get("CARBON_OUTSIDE") or home / "outside").absolute(),
+        log_origin=env.get("CARBON_LOG_ORIGIN", ""),
     )
 
 

@@ -10,7 +10,18 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SERVICE = ROOT / "service"
 
-STONES = {"clock", "db", "errors", "ids", "messages", "redis", "settings", "units", "bulk"}
+STONES = {
+    "clock",
+    "db",
+    "durable_files",
+    "errors",
+    "ids",
+    "messages",
+    "redis",
+    "settings",
+    "units",
+    "bulk",
+}
 """Foundation modules that know nothing of the business and may be used by every package."""
 EDGE = STONES | {"access_tokens", "keys", "runtime"}
 
@@ -24,7 +35,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "db": {"errors"},
     "bulk": {"db", "errors"},
     "redis": set(),
-    "keys": {"errors"},
+    "durable_files": set(),
+    "keys": {"durable_files", "errors"},
     "access_tokens": {"clock", "errors", "ids", "keys"},
     "runtime": {"db", "keys", "redis", "settings"},
     "web": EDGE,

@@ -40,7 +40,7 @@ ONLY_GROW = (
     "erasure_completion",
     "partner_change",
     "log_identity",
-    "log_note",
+    "log_event",
     "log_tile",
     "log_bundle",
     "log_seal",

@@ -1,4 +1,4 @@
-"""The public log: notes, tiles and bundles that only get longer, seals, and published heads."""
+"""The public log: events, tiles and bundles that only get longer, seals, and published heads."""
 
 from alembic import op
 
@@ -18,8 +18,8 @@ CREATE TABLE log_identity (
 )
 """
 
-NOTE = """
-CREATE TABLE log_note (
+EVENT = """
+CREATE TABLE log_event (
     id uuid NOT NULL,
     kind text NOT NULL,
     content text NOT NULL,
@@ -27,10 +27,10 @@ CREATE TABLE log_note (
     commitment bytea NOT NULL,
     recorded_at timestamptz NOT NULL,
     xact_id xid8 NOT NULL DEFAULT pg_current_xact_id(),
-    CONSTRAINT pk_log_note PRIMARY KEY (id),
-    CONSTRAINT ck_log_note_kind_is_known CHECK (kind IN ('erasure', 'key_added', 'key_retired')),
-    CONSTRAINT ck_log_note_salt_has_32_bytes CHECK (length(salt) = 32),
-    CONSTRAINT ck_log_note_commitment_has_32_bytes CHECK (length(commitment) = 32)
+    CONSTRAINT pk_log_event PRIMARY KEY (id),
+    CONSTRAINT ck_log_event_kind_is_known CHECK (kind IN ('erasure', 'key_added', 'key_retired')),
+    CONSTRAINT ck_log_event_salt_has_32_bytes CHECK (length(salt) = 32),
+    CONSTRAINT ck_log_event_commitment_has_32_bytes CHECK (length(commitment) = 32)
 )
 """
 
@@ -84,14 +84,14 @@ CREATE TABLE log_head (
 )
 """
 
-ONLY_GROW = ("log_identity", "log_note", "log_seal", "log_head")
+ONLY_GROW = ("log_identity", "log_event", "log_seal", "log_head")
 GET_LONGER = {"log_tile": "hashes", "log_bundle": "entries"}
 
 
 def upgrade() -> None:
-    for table in (IDENTITY, NOTE, TILE, BUNDLE, SEAL, HEAD):
+    for table in (IDENTITY, EVENT, TILE, BUNDLE, SEAL, HEAD):
         op.execute(table)
-    op.execute("CREATE INDEX ix_log_note_xact_id ON log_note (xact_id)")
+    op.execute("CREATE INDEX ix_log_event_xact_id ON log_event (xact_id)")
     for name in ONLY_GROW:
         protect(name)
         show_to_auditors(name)
@@ -132,7 +132,7 @@ def _always(table: str, name: str, when: str, each: str, function: str) -> None:
 
 
 def downgrade() -> None:
-    for table in ("log_head", "log_seal", "log_bundle", "log_tile", "log_note", "log_identity"):
+    for table in ("log_head", "log_seal", "log_bundle", "log_tile", "log_event", "log_identity"):
         op.execute(f"DROP TABLE {table}")
     for table in GET_LONGER:
         op.execute(f"DROP FUNCTION {table}_gets_longer()")

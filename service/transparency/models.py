@@ -1,4 +1,4 @@
-"""The log's tables: notes, tiles and bundles that only get longer, seals, published heads."""
+"""The log's tables: events, tiles and bundles that only get longer, seals, published heads."""
 
 from typing import Any
 from uuid import UUID
@@ -31,17 +31,17 @@ class LogIdentity(Base):
     __table_args__ = (CheckConstraint("id = 1", name="there_is_one"),)
 
 
-class LogNote(Base):
+class LogEvent(Base):
     """A leaf that is no transfer: somebody was erased, a log key came or went."""
 
-    __tablename__ = "log_note"
+    __tablename__ = "log_event"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     kind: Mapped[str]
     content: Mapped[str] = mapped_column(comment="JSON, as it is committed to")
     salt: Mapped[bytes] = mapped_column(LargeBinary)
     commitment: Mapped[bytes] = mapped_column(
-        LargeBinary, comment="the log's entry: see service/transparency/log_notes.py"
+        LargeBinary, comment="the log's entry: see service/transparency/events.py"
     )
     recorded_at: Mapped[Moment]
     xact_id: Mapped[Any] = mapped_column(
@@ -52,7 +52,7 @@ class LogNote(Base):
         CheckConstraint("kind IN ('erasure', 'key_added', 'key_retired')", name="kind_is_known"),
         CheckConstraint("length(salt) = 32", name="salt_has_32_bytes"),
         CheckConstraint("length(commitment) = 32", name="commitment_has_32_bytes"),
-        Index("ix_log_note_xact_id", "xact_id"),
+        Index("ix_log_event_xact_id", "xact_id"),
     )
 
 
