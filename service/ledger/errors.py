@@ -16,6 +16,12 @@ class ExpiryInFuture(Invalid):
     code = "expiry-in-future"
 
 
+class AsOfInFuture(Invalid):
+    """The account cannot be shown as of a moment that has not come."""
+
+    code = "as-of-in-future"
+
+
 class TransferNotComputed(Conflict):
     """No calculation stands behind this transfer."""
 
