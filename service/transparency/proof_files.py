@@ -8,7 +8,7 @@ import json
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
@@ -221,8 +221,8 @@ def _transfer(members: _TransferMembers) -> CommittedTransfer:
 
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("a moment has an offset")
+    if moment.utcoffset() != timedelta(0):
+        raise ValueError("a moment is in UTC and says so")
     return moment
 
 
