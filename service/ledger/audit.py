@@ -30,56 +30,6 @@ SELECT count(*) OVER () AS differences, difference.* FROM ({query}) AS differenc
 ORDER BY difference LIMIT 1
 """
 
-LOTS_EQUAL_TRANSFERS = """
-WITH moved AS (
-    SELECT citizen_id, expires_on, kind, sum(points) AS points, sum(reduction_g) AS reduction_g
-    FROM transfer GROUP BY citizen_id, expires_on, kind
-), fold AS (
-    SELECT citizen_id, expires_on,
-           coalesce(sum(points) FILTER (WHERE kind = 'issue'), 0) AS issued_points,
-           coalesce(sum(reduction_g) FILTER (WHERE kind = 'issue'), 0) AS issued_g,
-           coalesce(sum(points) FILTER (WHERE kind = 'expire'), 0) AS expired_points,
-           coalesce(sum(reduction_g) FILTER (WHERE kind = 'expire'), 0) AS expired_g,
-           coalesce(sum(points) FILTER (WHERE kind = 'retire'), 0) AS retired_points,
-           coalesce(sum(reduction_g) FILTER (WHERE kind = 'retire'), 0) AS retired_g
-    FROM moved GROUP BY citizen_id, expires_on
-)
-SELECT citizen_id, expires_on,
-       lot.issued_points, fold.issued_points AS transfers_issued_points,
-       lot.issued_g, fold.issued_g AS transfers_issued_g,
-       lot.expired_points, fold.expired_points AS transfers_expired_points,
-       lot.expired_g, fold.expired_g AS transfers_expired_g,
-       lot.retired_points, fold.retired_points AS transfers_retired_points,
-       lot.retired_g, fold.retired_g AS transfers_retired_g,
-       lot.held_points, lot.held_g
-FROM lot FULL JOIN fold USING (citizen_id, expires_on)
-WHERE (lot.issued_points, lot.issued_g, lot.expired_points, lot.expired_g,
-       lot.retired_points, lot.retired_g, lot.held_points, lot.held_g)
-      IS DISTINCT FROM
-      (fold.issued_points, fold.issued_g, fold.expired_points, fold.expired_g,
-       fold.retired_points, fold.retired_g, 0, 0)
-"""
-
-ONE_FATE = """
-SELECT citizen_id, expires_on, issued_points, available_points, held_points, expired_points,
-       retired_points, issued_g, available_g, held_g, expired_g, retired_g
-FROM lot
-WHERE issued_points <> available_points + held_points + expired_points + retired_points
-   OR issued_g <> available_g + held_g + expired_g + retired_g
-   OR least(issued_points, available_points, held_points, expired_points, retired_points,
-            issued_g, available_g, held_g, expired_g, retired_g) < 0
-"""
-
-WITHOUT_ACCOUNT = """
-SELECT citizen_id, expires_on FROM lot
-WHERE NOT EXISTS (SELECT FROM account WHERE account.citizen_id = lot.citizen_id)
-"""
-
-EXPIRED_EARLY = """
-SELECT citizen_id, id, expires_on, recorded_at, points, reduction_g FROM transfer
-WHERE kind = 'expire' AND (recorded_at AT TIME ZONE 'Asia/Shanghai')::date <= expires_on
-"""
-
 
 class Check(NamedTuple):
     """One invariant."""
@@ -98,22 +48,6 @@ class Finding(NamedTuple):
     first: dict[str, Any] | None
     """The first row that breaks the invariant, in full."""
     seconds: float
-
-
-CHECKS: tuple[Check, ...] = (
-    Check(
-        "lots-equal-transfers",
-        "Every lot is the sum of its transfers, in points and in grams.",
-        LOTS_EQUAL_TRANSFERS,
-    ),
-    Check(
-        "one-fate",
-        "In every lot, issued = available + held + expired + retired, and nothing is negative.",
-        ONE_FATE,
-    ),
-    Check("lots-have-accounts", "Every lot belongs to an account.", WITHOUT_ACCOUNT),
-    Check("nothing-expires-early", "No point expired before its last day was over.", EXPIRED_EARLY),
-)
 
 
 def run_audit(database: Database, checks: Iterable[Check]) -> list[Finding]:

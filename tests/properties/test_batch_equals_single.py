@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from service import clock
 from service.activities.account import account_of
 from service.activities.audit import CHECKS as ACTIVITY_CHECKS
-from service.ledger.audit import CHECKS as LEDGER_CHECKS
 from service.ledger.audit import run_audit
+from service.ledger.invariants import CHECKS as LEDGER_CHECKS
 from service.runtime import Runtime
 from tests.ledger.town import Town
 

@@ -15,8 +15,8 @@ import psycopg
 from service.activities.audit import CHECKS as OF_ACTIVITIES
 from service.activities.intake.candidates import Source, activity_id
 from service.activities.intake.parts import Feed
-from service.ledger.audit import CHECKS as OF_THE_LEDGER
 from service.ledger.audit import run_audit
+from service.ledger.invariants import CHECKS as OF_THE_LEDGER
 from service.runtime import Runtime
 from tests.activities.factories import (
     RIDE_8200_M_G,
