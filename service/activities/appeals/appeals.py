@@ -57,9 +57,9 @@ IN_ORDER = "ORDER BY p.recorded_at, p.id LIMIT %(rows)s"
 READ_STANDING = """
 SELECT coalesce((
     SELECT v.verdict FROM verdict v
-    WHERE v.citizen_id = a.citizen_id AND v.activity_id = a.id ORDER BY v.seq DESC LIMIT 1
+    WHERE v.citizen_id = %(citizen_id)s AND v.activity_id = a.id ORDER BY v.seq DESC LIMIT 1
 ), a.verdict)
-FROM activity a WHERE a.citizen_id = %s AND a.id = %s
+FROM activity a WHERE a.citizen_id = %(citizen_id)s AND a.id = %(activity_id)s
 """
 
 MAKE = """
@@ -249,7 +249,8 @@ def _same_ruling(
 def _require_refused(
     connection: psycopg.Connection[Any], citizen_id: UUID, activity_id: UUID
 ) -> None:
-    found = connection.execute(READ_STANDING, (citizen_id, activity_id)).fetchone()
+    asked = {"citizen_id": citizen_id, "activity_id": activity_id}
+    found = connection.execute(READ_STANDING, asked).fetchone()
     if found is None:
         raise ActivityUnknown("There is no such activity, or it is not yours to see.")
     if found[0] != "refused":

@@ -5,6 +5,7 @@ that no transaction lasts long; what comes late goes into a further batch of the
 decision brings about is in `carrying_out.py`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
@@ -20,6 +21,7 @@ from service.activities.errors import (
     BatchUnknown,
     VerifierNotIndependent,
 )
+from service.bulk import Table, array_of, insert_rows
 from service.db import Database
 from service.identity.staff import partner_of_staff
 from service.jobs.queue import enqueue
@@ -31,11 +33,10 @@ CARRY_OUT = "certification.carry_out"
 
 Decided = Literal["approved", "rejected"]
 
+DUE = "p.batch_id IS NULL AND p.due_on <= %(today)s AND p.citizen_id <> ALL(%(resting)s::uuid[])"
+
 # A frozen citizen's activities wait outside every batch until she is released.
-DUE = """
-    p.batch_id IS NULL AND p.due_on <= %(today)s AND EXISTS (
-        SELECT FROM citizen c WHERE c.citizen_id = p.citizen_id AND c.state = 'active')
-"""
+READ_RESTING = "SELECT citizen_id FROM citizen WHERE state <> 'active'"
 
 READ_DUE = f"""
 SELECT p.source_id, p.methodology_code, p.happened_on FROM pending_activity p WHERE {DUE}
@@ -43,43 +44,47 @@ GROUP BY p.happened_on, p.methodology_code, p.source_id
 ORDER BY p.happened_on, p.methodology_code, p.source_id
 """
 
+ONE_CLOSER_AT_A_TIME = "SELECT pg_advisory_xact_lock(7305809)"
+
+CHOOSE = f"""
+SELECT encode(uuid_send(p.citizen_id), 'hex'), encode(uuid_send(p.activity_id), 'hex')
+FROM pending_activity p
+WHERE {DUE} AND p.source_id IS NOT DISTINCT FROM %(source_id)s
+  AND p.methodology_code = %(methodology_code)s AND p.happened_on = %(happened_on)s
+ORDER BY p.citizen_id, p.activity_id LIMIT %(most)s
+"""
+
+# Those withdrawn since they were chosen are not there any more.
+TAKE = """
+UPDATE pending_activity p SET batch_id = %s
+FROM unnest(%s::uuid[], %s::uuid[]) AS chosen (citizen_id, activity_id)
+WHERE p.citizen_id = chosen.citizen_id AND p.activity_id = chosen.activity_id
+  AND p.batch_id IS NULL
+RETURNING encode(uuid_send(p.citizen_id), 'hex'), encode(uuid_send(p.activity_id), 'hex')
+"""
+
+ITEMS = Table("certification_batch_item", "citizen_id", "activity_id", "batch_id")
+
 DIGEST = """sha256(string_agg(
     uuid_send(a.id) || a.evidence_digest || int8send(a.reduction_g) || int8send(a.points),
     ''::bytea ORDER BY a.id))
 """
 """Fields of fixed length, so no two different batches are written the same way."""
 
-# Another closer's rows, and those just being withdrawn, are passed over and not waited for.
-CLOSE = f"""
-WITH mine AS (
-    SELECT p.citizen_id, p.activity_id FROM pending_activity p
-    WHERE {DUE} AND p.source_id IS NOT DISTINCT FROM %(source_id)s
-      AND p.methodology_code = %(methodology_code)s AND p.happened_on = %(happened_on)s
-    ORDER BY p.citizen_id, p.activity_id LIMIT %(most)s
-    FOR UPDATE OF p SKIP LOCKED),
-taken AS (
-    UPDATE pending_activity p SET batch_id = %(id)s FROM mine
-    WHERE p.citizen_id = mine.citizen_id AND p.activity_id = mine.activity_id
-    RETURNING p.citizen_id, p.activity_id),
-listed AS (
-    INSERT INTO certification_batch_item (citizen_id, activity_id, batch_id)
-    SELECT citizen_id, activity_id, %(id)s FROM taken ORDER BY citizen_id, activity_id)
-INSERT INTO certification_batch
-    (id, source_id, methodology_code, happened_on, activities, reduction_g, points, digest)
-SELECT %(id)s, %(source_id)s, %(methodology_code)s, %(happened_on)s,
-       count(*), sum(a.reduction_g), sum(a.points), {DIGEST}
-FROM taken JOIN activity a ON a.citizen_id = taken.citizen_id AND a.id = taken.activity_id
-HAVING count(*) > 0
-RETURNING activities
+TOTALS = f"""
+SELECT count(a.id), sum(a.reduction_g)::bigint, sum(a.points)::bigint, {DIGEST}
+FROM certification_batch_item i
+LEFT JOIN activity a ON a.citizen_id = i.citizen_id AND a.id = i.activity_id
+WHERE i.batch_id = %s
 """
 
-IS_FROZEN_AS_CLOSED = f"""
-SELECT b.activities = count(a.id) AND b.digest = {DIGEST}
-FROM certification_batch b
-LEFT JOIN certification_batch_item i ON i.batch_id = b.id
-LEFT JOIN activity a ON a.citizen_id = i.citizen_id AND a.id = i.activity_id
-WHERE b.id = %s GROUP BY b.id
+STORE = """
+INSERT INTO certification_batch
+    (id, source_id, methodology_code, happened_on, activities, reduction_g, points, digest)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
 """
+
+READ_CLOSED = "SELECT activities, digest FROM certification_batch WHERE id = %s"
 
 DECIDE = """
 INSERT INTO certification_decision (batch_id, decision, statement, verifier_id)
@@ -128,18 +133,31 @@ def close_due_batches(
     """
     day = today or clock.today()
     with database.raw_transaction() as connection:
-        groups = [DueGroup(*row) for row in connection.execute(READ_DUE, {"today": day})]
+        resting = [row[0] for row in connection.execute(READ_RESTING)]
+        terms = {"today": day, "resting": resting, "most": most}
+        groups = [DueGroup(*row) for row in connection.execute(READ_DUE, terms)]
     closed = 0
     for group in groups:
-        while _close_one(database, group, day, most):
+        while _close_one(database, group, terms):
             closed += 1
     return closed
 
 
-def _close_one(database: Database, group: DueGroup, today: date, most: int) -> bool:
-    terms = {**group._asdict(), "id": uuid4(), "today": today, "most": most}
+def _close_one(database: Database, group: DueGroup, terms: Mapping[str, Any]) -> bool:
+    """Put the next activities of a group into a batch; return whether there were any."""
+    batch_id = uuid4()
     with database.raw_transaction() as connection:
-        return connection.execute(CLOSE, terms).fetchone() is not None
+        connection.execute(ONE_CLOSER_AT_A_TIME)
+        chosen = connection.execute(CHOOSE, {**group._asdict(), **terms}).fetchall()
+        arrays = (array_of(row[0] for row in chosen), array_of(row[1] for row in chosen))
+        taken = connection.execute(TAKE, (batch_id, *arrays)).fetchall() if chosen else []
+        if not taken:
+            return False
+        insert_rows(connection, ITEMS, [(*row, batch_id.hex) for row in sorted(taken)])
+        totals = connection.execute(TOTALS, [batch_id]).fetchone()
+        assert totals is not None  # noqa: S101  an aggregate always has a row
+        connection.execute(STORE, (batch_id, *group, *totals))
+        return True
 
 
 READ_SOURCE = "SELECT source_id FROM certification_batch WHERE id = %s"
@@ -201,10 +219,12 @@ def _require_independence(
 
 
 def _require_intact(connection: psycopg.Connection[Any], batch_id: UUID) -> None:
-    found = connection.execute(IS_FROZEN_AS_CLOSED, [batch_id]).fetchone()
-    if found is None:
+    closed = connection.execute(READ_CLOSED, [batch_id]).fetchone()
+    if closed is None:
         raise BatchUnknown("There is no such certification batch.")
-    if found[0] is not True:
+    totals = connection.execute(TOTALS, [batch_id]).fetchone()
+    assert totals is not None  # noqa: S101  an aggregate always has a row
+    if closed != (totals[0], totals[3]):
         raise BatchDigestMismatch(
             "The batch's activities are not those that were closed. Please tell the operator to run"
             " carbon audit before anything is decided."

@@ -28,26 +28,29 @@ SELECT replace(citizen_id::text, '-', ''), replace(activity_id::text, '-', '')
 FROM pending_activity WHERE batch_id = %s ORDER BY citizen_id, activity_id LIMIT %s
 """
 
-SET_ASIDE_FROZEN = """
-UPDATE pending_activity p SET batch_id = NULL
-FROM citizen c
-WHERE p.batch_id = %s AND p.citizen_id = ANY(%s::uuid[])
-  AND c.citizen_id = p.citizen_id AND c.state <> 'active'
+READ_NOT_ACTIVE = """
+SELECT citizen_id FROM citizen WHERE citizen_id = ANY(%s::uuid[]) AND state <> 'active'
+"""
+
+SET_ASIDE = """
+UPDATE pending_activity SET batch_id = NULL
+WHERE batch_id = %s AND citizen_id = ANY(%s)
 """
 
 # Whoever has no later verdict was set aside: only a freeze lets an activity leave a batch without.
 READ_FATES = """
-SELECT fate.is_issued, coalesce(fate.code, 'account-frozen') AS reason,
-       count(*), sum(a.reduction_g), sum(a.points)
-FROM certification_batch_item i
-JOIN activity a ON a.citizen_id = i.citizen_id AND a.id = i.activity_id
-CROSS JOIN LATERAL (
-    SELECT coalesce(bool_or(v.verdict = 'certified' AND v.cause_id = i.batch_id), false)
+SELECT is_issued, reason, count(*), sum(reduction_g), sum(points)
+FROM (
+    SELECT a.citizen_id, a.id, a.reduction_g, a.points,
+           coalesce(bool_or(v.verdict = 'certified' AND v.cause_id = i.batch_id), false)
                AS is_issued,
-           (array_agg(v.code ORDER BY v.seq DESC))[1] AS code
-    FROM verdict v WHERE v.citizen_id = i.citizen_id AND v.activity_id = i.activity_id) AS fate
-WHERE i.batch_id = %s
-GROUP BY fate.is_issued, reason
+           coalesce((array_agg(v.code ORDER BY v.seq DESC))[1], 'account-frozen') AS reason
+    FROM certification_batch_item i
+    JOIN activity a ON a.citizen_id = i.citizen_id AND a.id = i.activity_id
+    LEFT JOIN verdict v ON v.citizen_id = i.citizen_id AND v.activity_id = i.activity_id
+    WHERE i.batch_id = %s
+    GROUP BY a.citizen_id, a.id, a.reduction_g, a.points) AS fate
+GROUP BY is_issued, reason
 """
 
 CONCLUDE = """
@@ -123,7 +126,9 @@ def _certify(
     waiting: list[Waiting],
 ) -> None:
     citizens = array_of({each.citizen_id for each in waiting})
-    connection.execute(SET_ASIDE_FROZEN, (decision.batch_id, citizens))
+    frozen = [row[0] for row in connection.execute(READ_NOT_ACTIVE, [citizens])]
+    if frozen:
+        connection.execute(SET_ASIDE, (decision.batch_id, frozen))
     verdict = NextVerdict("certified", decision.batch_id)
     certified = leave(connection, waiting, verdict, batch_id=decision.batch_id)
     issue_lots(connection, accounts, [_issue(each) for each in certified])

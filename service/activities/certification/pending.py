@@ -1,6 +1,10 @@
-"""What waits for certification, and how it leaves: with its next verdict, once, under her lock."""
+"""What waits for certification, and how it leaves: with its next verdict, once, under her lock.
 
-from collections.abc import Sequence
+Plain statements, one for each table, and none that reads a table for each row of another: so each
+of them goes to the citizens' shards where the tables are distributed.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -8,28 +12,34 @@ from uuid import UUID
 import msgspec
 import psycopg
 
-from service.bulk import array_of
+from service.bulk import NULL, Table, array_of, insert_rows
 
-LEAVE = """
-WITH gone AS (
-    DELETE FROM pending_activity p
-    USING unnest(%(citizens)s::uuid[], %(activities)s::uuid[]) AS asked (citizen_id, activity_id)
-    WHERE p.citizen_id = asked.citizen_id AND p.activity_id = asked.activity_id
-      AND (%(batch_id)s::uuid IS NULL OR p.batch_id = %(batch_id)s)
-    RETURNING p.citizen_id, p.activity_id, p.expires_on),
-told AS (
-    INSERT INTO verdict (citizen_id, activity_id, seq, verdict, code, params, cause_id)
-    SELECT gone.citizen_id, gone.activity_id,
-           1 + (SELECT count(*) FROM verdict v
-                WHERE v.citizen_id = gone.citizen_id AND v.activity_id = gone.activity_id),
-           %(verdict)s, %(code)s, %(params)s::json, %(cause_id)s
-    FROM gone ORDER BY gone.citizen_id, gone.activity_id)
-SELECT replace(gone.citizen_id::text, '-', ''), replace(gone.activity_id::text, '-', ''),
-       gone.expires_on::text, a.points, a.reduction_g
-FROM gone JOIN activity a ON a.citizen_id = gone.citizen_id AND a.id = gone.activity_id
-ORDER BY gone.citizen_id, gone.activity_id
+VERDICTS = Table(
+    "verdict", *("citizen_id", "activity_id", "seq", "verdict", "code", "params", "cause_id")
+)
+
+TAKE_OUT = """
+DELETE FROM pending_activity p
+USING unnest(%s::uuid[], %s::uuid[]) AS asked (citizen_id, activity_id)
+WHERE p.citizen_id = asked.citizen_id AND p.activity_id = asked.activity_id
+  AND (%s::uuid IS NULL OR p.batch_id = %s)
+RETURNING replace(p.citizen_id::text, '-', ''), replace(p.activity_id::text, '-', ''),
+          p.expires_on::text
 """
+
 # Points and grams are the activity's, which nobody can rewrite, not the work table's.
+READ_WORTH = """
+SELECT replace(a.id::text, '-', ''), a.points, a.reduction_g
+FROM unnest(%s::uuid[], %s::uuid[]) AS asked (citizen_id, activity_id)
+JOIN activity a ON a.citizen_id = asked.citizen_id AND a.id = asked.activity_id
+"""
+
+COUNT_VERDICTS = """
+SELECT replace(v.activity_id::text, '-', ''), count(*)
+FROM unnest(%s::uuid[], %s::uuid[]) AS asked (citizen_id, activity_id)
+JOIN verdict v ON v.citizen_id = asked.citizen_id AND v.activity_id = asked.activity_id
+GROUP BY v.citizen_id, v.activity_id
+"""
 
 FREE_CLAIMS = """
 DELETE FROM once_claim c
@@ -83,27 +93,53 @@ def leave(
     Returns:
         Those that left now, in order of citizen and activity.
     """
-    rows = connection.execute(
-        LEAVE,
-        {
-            "citizens": array_of(each.citizen_id for each in waiting),
-            "activities": array_of(each.activity_id for each in waiting),
-            "batch_id": batch_id,
-            "verdict": verdict.verdict,
-            "code": verdict.code,
-            "params": msgspec.json.encode(verdict.params).decode() if verdict.params else None,
-            "cause_id": verdict.cause_id,
-        },
+    gone = take_out(connection, waiting, batch_id)
+    tell(connection, ((each, verdict) for each in gone))
+    worth = {row[0]: row[1:] for row in connection.execute(READ_WORTH, _arrays_of(gone))}
+    return [Left(*each, expires_on, *worth[each.activity_id]) for each, expires_on in gone.items()]
+
+
+def take_out(
+    connection: psycopg.Connection[Any], waiting: Iterable[Waiting], batch_id: UUID | None = None
+) -> dict[Waiting, str]:
+    """Let activities wait no more, and return those that did, in order, with their last day."""
+    terms = (*_arrays_of(waiting), batch_id, batch_id)
+    rows = connection.execute(TAKE_OUT, terms).fetchall()
+    return {Waiting(*row[:2]): row[2] for row in sorted(rows)}
+
+
+def tell(
+    connection: psycopg.Connection[Any], verdicts: Iterable[tuple[Waiting, NextVerdict]]
+) -> None:
+    """Write the next verdict on each activity, under the citizens' locks."""
+    told = list(verdicts)
+    if not told:
+        return
+    arrays = _arrays_of(each for each, _ in told)
+    before = dict(connection.execute(COUNT_VERDICTS, arrays).fetchall())
+    rows = [
+        (
+            *each,
+            str(before.get(each.activity_id, 0) + 1),
+            verdict.verdict,
+            verdict.code or NULL,
+            msgspec.json.encode(verdict.params).decode() if verdict.params else NULL,
+            verdict.cause_id.hex if verdict.cause_id else NULL,
+        )
+        for each, verdict in told
+    ]
+    insert_rows(connection, VERDICTS, rows)
+
+
+def _arrays_of(activities: Iterable[Waiting]) -> tuple[str, str]:
+    # In order: whoever changes the same rows comes to them in the same order.
+    several = sorted(activities)
+    return (
+        array_of(each.citizen_id for each in several),
+        array_of(each.activity_id for each in several),
     )
-    return [Left(*row) for row in rows]
 
 
 def free_claims(connection: psycopg.Connection[Any], gone: Sequence[Left]) -> None:
     """Give back what may count only once, because these activities do not count."""
-    connection.execute(
-        FREE_CLAIMS,
-        (
-            array_of(each.citizen_id for each in gone),
-            array_of(each.activity_id for each in gone),
-        ),
-    )
+    connection.execute(FREE_CLAIMS, _arrays_of(Waiting(*each[:2]) for each in gone))

@@ -21,28 +21,28 @@ from service.activities.intake.candidates import (
     TRIP_DURATION_MAX_S,
     Candidate,
 )
+from service.activities.intake.standings import COUNTS, ask_latest_verdicts, ask_waiting
 from service.bulk import array_of
 from service.methodologies.methodology import Cap
 from service.methodologies.reasons import Reason
 
-READ_NEIGHBOURS = """
+_NEIGHBOURS = """
 SELECT replace(d.citizen_id::text, '-', ''), replace(d.activity_id::text, '-', ''),
        extract(epoch FROM d.started_at)::float8, extract(epoch FROM d.ended_at)::float8,
        d.behavior, d.is_trip, d.counted
+"""
+
+READ_NEIGHBOURS = f"""{_NEIGHBOURS}
 FROM unnest(%s::uuid[], %s::float8[], %s::float8[]) AS span (citizen_id, from_s, to_s)
 JOIN activity_detail d ON d.citizen_id = span.citizen_id
     AND d.started_at >= to_timestamp(span.from_s) AND d.started_at < to_timestamp(span.to_s)
 """
 
-READ_STANDINGS = """
-SELECT replace(asked.activity_id::text, '-', ''),
-       (SELECT v.verdict FROM verdict v
-        WHERE v.citizen_id = asked.citizen_id AND v.activity_id = asked.activity_id
-        ORDER BY v.seq DESC LIMIT 1),
-       p.activity_id IS NOT NULL, p.source_id IS NULL
-FROM unnest(%s::uuid[], %s::uuid[]) AS asked (citizen_id, activity_id)
-LEFT JOIN pending_activity p
-    ON p.citizen_id = asked.citizen_id AND p.activity_id = asked.activity_id
+# Of one citizen, named by value: then only her shard is asked.
+READ_NEIGHBOURS_OF_ONE = f"""{_NEIGHBOURS}
+FROM activity_detail d
+WHERE d.citizen_id = %s
+  AND d.started_at >= to_timestamp(%s) AND d.started_at < to_timestamp(%s)
 """
 
 READ_BEHAVIORS = """
@@ -143,6 +143,9 @@ def ask_neighbours(
     spans = _spans(candidates)
     if not spans:
         return None
+    if len(spans) == 1:
+        ((citizen_id, span),) = spans.items()
+        return connection.execute(READ_NEIGHBOURS_OF_ONE, (citizen_id, *span))
     return connection.execute(
         READ_NEIGHBOURS,
         (
@@ -183,14 +186,13 @@ def settle_standings(
     }
     if not doubtful:
         return
-    rows = connection.execute(
-        READ_STANDINGS, (array_of(citizen for citizen, _ in doubtful.values()), array_of(doubtful))
-    )
-    for activity_id, latest, is_pending, is_self_recorded in rows:
+    acts = {activity_id: citizen_id for activity_id, (citizen_id, _) in doubtful.items()}
+    latest, waiting = ask_latest_verdicts(connection, acts), ask_waiting(connection, acts)
+    for activity_id, verdict in latest:
+        doubtful[activity_id][1].counts = verdict in COUNTS
+    for activity_id, is_self_recorded in waiting:
         act = doubtful[activity_id][1]
-        act.counts = act.counts if latest is None else latest in ("certified", "pending")
-        act.is_pending = is_pending
-        act.is_self_recorded = is_self_recorded
+        act.is_pending, act.is_self_recorded = True, is_self_recorded
 
 
 def _in_the_way(hood: Neighbourhood, candidate: Candidate, coming: int) -> list[Neighbour]:

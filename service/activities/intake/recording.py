@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from operator import attrgetter
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import psycopg
 
+from service.activities.certification.pending import NextVerdict, Waiting, take_out, tell
 from service.activities.intake.candidates import Candidate, Source
-from service.bulk import NULL, Row, Table, array_of, insert_rows
+from service.bulk import NULL, Row, Table, insert_rows
 from service.ledger.accounts import Accounts
 from service.ledger.issuing import Issue, issue_lots
 from service.methodologies.reasons import Reason
@@ -34,20 +36,6 @@ PENDING = Table(
 
 STORE_BASIS = """
 INSERT INTO quantification_basis (id, basis) VALUES (%s, %s) ON CONFLICT (id) DO NOTHING
-"""
-
-SUPERSEDE = """
-WITH gone AS (
-    DELETE FROM pending_activity p USING unnest(%s::uuid[], %s::uuid[], %s::uuid[])
-        AS s (citizen_id, activity_id, cause_id)
-    WHERE p.citizen_id = s.citizen_id AND p.activity_id = s.activity_id
-    RETURNING p.citizen_id, p.activity_id, s.cause_id)
-INSERT INTO verdict (citizen_id, activity_id, seq, verdict, code, cause_id)
-SELECT gone.citizen_id, gone.activity_id,
-       1 + (SELECT count(*) FROM verdict v
-            WHERE v.citizen_id = gone.citizen_id AND v.activity_id = gone.activity_id),
-       'superseded', 'superseded', gone.cause_id
-FROM gone
 """
 
 
@@ -174,9 +162,17 @@ class Recorder:
         )
 
     def _supersede(self, superseded: Iterable[tuple[Candidate, str]]) -> None:
-        pairs = [(by.citizen_id, old_id, by.activity_id) for by, old_id in superseded]
-        if pairs:
-            self.connection.execute(SUPERSEDE, tuple(map(array_of, zip(*pairs, strict=True))))
+        causes = {
+            Waiting(by.citizen_id, old_id): UUID(hex=by.activity_id) for by, old_id in superseded
+        }
+        if causes:
+            gone = take_out(self.connection, causes)
+            verdicts = ((each, _superseded_by(causes[each])) for each in gone)
+            tell(self.connection, verdicts)
+
+
+def _superseded_by(cause_id: UUID) -> NextVerdict:
+    return NextVerdict("superseded", cause_id, "superseded")
 
 
 def due_on(source: Source, candidate: Candidate) -> date:

@@ -21,7 +21,7 @@ SELECT a.id, a.behavior, coalesce(p.name, 'citizen') AS source, a.external_id, a
        coalesce((
            SELECT json_agg(json_build_array(v.verdict, v.code, v.params, v.recorded_at)
                            ORDER BY v.seq)
-           FROM verdict v WHERE v.citizen_id = a.citizen_id AND v.activity_id = a.id
+           FROM verdict v WHERE v.citizen_id = %(citizen_id)s AND v.activity_id = a.id
        ), '[]') AS decisions,
        t.reduction_g AS issued_g, t.points AS issued_points
 FROM activity a

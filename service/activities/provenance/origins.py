@@ -23,7 +23,7 @@ SELECT a.citizen_id, a.id AS activity_id, a.behavior, a.external_id, a.revision,
        encode(a.evidence_digest, 'hex') AS evidence_digest,
        d.started_at, d.ended_at, encode(d.account_digest, 'hex') AS account_digest,
        d.activity_data::text AS activity_data,
-       EXISTS (SELECT FROM erasure e WHERE e.citizen_id = a.citizen_id) AS is_erased,
+       %(is_erased)s::bool AS is_erased,
        coalesce(v.reduction_g, a.reduction_g) AS reduction_g,
        coalesce(v.points, a.points) AS points,
        b.basis, r.version AS rules_version, r.points_per_g, r.expiry_years,
@@ -33,12 +33,14 @@ LEFT JOIN activity_detail d ON d.citizen_id = a.citizen_id AND d.activity_id = a
 LEFT JOIN partner p ON p.id = a.source_id
 LEFT JOIN LATERAL (
     SELECT reduction_g, points, basis_id, rules_version FROM verdict
-    WHERE citizen_id = a.citizen_id AND activity_id = a.id AND basis_id IS NOT NULL
+    WHERE citizen_id = %(citizen_id)s AND activity_id = a.id AND basis_id IS NOT NULL
     ORDER BY seq DESC LIMIT 1) v ON true
 LEFT JOIN quantification_basis b ON b.id = coalesce(v.basis_id, a.basis_id)
 LEFT JOIN scheme_rules r ON r.version = coalesce(v.rules_version, a.rules_version)
-WHERE a.citizen_id = %s AND a.id = %s
+WHERE a.citizen_id = %(citizen_id)s AND a.id = %(activity_id)s
 """
+
+IS_ERASED = "SELECT EXISTS (SELECT FROM erasure WHERE citizen_id = %s)"
 
 FIND_CITIZEN = """
 SELECT citizen_id FROM activity WHERE id = %(id)s
@@ -118,8 +120,10 @@ def origin_of(connection: psycopg.Connection[Any], citizen_id: UUID, activity_id
     Raises:
         TransferNotComputed: no activity stands behind this id, so nothing was computed.
     """
+    row = connection.execute(IS_ERASED, [citizen_id]).fetchone()
+    asked = {"citizen_id": citizen_id, "activity_id": activity_id, "is_erased": row and row[0]}
     with connection.cursor(row_factory=class_row(Origin)) as cursor:
-        found = cursor.execute(READ_ORIGIN, (citizen_id, activity_id)).fetchone()
+        found = cursor.execute(READ_ORIGIN, asked).fetchone()
     if found is None:
         raise TransferNotComputed(
             "Only an issue is computed from an activity. This transfer moves what was issued."

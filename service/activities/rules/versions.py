@@ -29,9 +29,10 @@ IN_FORCE = (
 STORE_VERSION = """
 INSERT INTO scheme_rules (version, in_force_from, points_per_g, expiry_years, lateness_days,
     clock_tolerance_s, self_recorded_delay_days, source, proposed_by, approved_by)
-VALUES ((SELECT max(version) + 1 FROM scheme_rules), %(in_force_from)s, %(points_per_g)s,
-    %(expiry_years)s, %(lateness_days)s, %(clock_tolerance_s)s, %(self_recorded_delay_days)s,
-    %(source)s, %(proposed_by)s, %(approved_by)s)
+SELECT max(version) + 1, %(in_force_from)s, %(points_per_g)s, %(expiry_years)s,
+    %(lateness_days)s, %(clock_tolerance_s)s, %(self_recorded_delay_days)s, %(source)s,
+    %(proposed_by)s, %(approved_by)s
+FROM scheme_rules
 RETURNING version
 """
 
