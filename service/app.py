@@ -13,10 +13,10 @@ from service.activities.intake import api as intake
 from service.activities.intake.desk import Intake
 from service.activities.provenance import api as provenance
 from service.activities.rules import api as rules
-from service.activities.withdrawal import CONSEQUENCES as OF_ACTIVITIES
 from service.identity import api as identity
 from service.identity.consequences import CONSEQUENCES
 from service.identity.sessions import session_check
+from service.leaving import consequences
 from service.ledger import api as ledger
 from service.partners import api as partners
 from service.reports import api as reports
@@ -68,7 +68,7 @@ def create_app(runtime: Runtime) -> Flask:
     app.extensions[RUNTIME] = runtime
     app.extensions[ACCESS_TOKENS] = AccessTokens(runtime.keys, runtime.settings.issuer)
     app.extensions[SESSION_CHECK] = session_check(runtime)
-    app.extensions[CONSEQUENCES] = OF_ACTIVITIES
+    app.extensions[CONSEQUENCES] = consequences(lambda: runtime.settings)
     app.extensions[intake.INTAKE] = Intake(runtime.database, runtime.keys)
     register_problems(app)
     Edge(app, runtime)

@@ -12,22 +12,22 @@ from service.activities.certification.commands import certification_group
 from service.activities.importing.command import import_command
 from service.activities.provenance.command import recompute_command
 from service.activities.rules.commands import factors_group, rules_group
-from service.activities.withdrawal import CONSEQUENCES as OF_ACTIVITIES
 from service.demo.command import demo_command
 from service.embedded import EngineError, reachable
 from service.errors import DomainError
 from service.identity import commands as identity
 from service.identity.consequences import CONSEQUENCES
 from service.jobs.commands import jobs_group
-from service.ledger.audit import CHECKS as LEDGER_CHECKS
+from service.leaving import consequences, erase_again
 from service.ledger.commands import audit_command, expire_command
+from service.ledger.invariants import CHECKS as LEDGER_CHECKS
 from service.methodologies import Library, region_named
 from service.migrate import migrate
 from service.partners import commands as partners
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings, settings_from
 from service.supervisor import serve
-from service.transparency.commands import log_group
+from service.transparency.operating import log_group, sealer_command
 from service.web.health import refuse_unsafe_server
 from service.worker import worker_command
 
@@ -43,9 +43,10 @@ COMMANDS: tuple[click.Command, ...] = (
     recompute_command,
     expire_command,
     audit_command((*LEDGER_CHECKS, *ACTIVITY_CHECKS)),
-    log_group,
     jobs_group,
     worker_command,
+    sealer_command,
+    log_group,
 )
 
 
@@ -82,6 +83,7 @@ def prepare(settings: Settings) -> None:
     runtime = open_runtime(settings, pool_size=1)
     try:
         refuse_unsafe_server(runtime.database)
+        erase_again(runtime)
     finally:
         runtime.close()
 
@@ -93,14 +95,16 @@ def cli(context: click.Context) -> None:
     runtime = OpenedOnFirstUse()
     context.call_on_close(runtime.close)
     context.obj = runtime
-    context.meta[CONSEQUENCES] = OF_ACTIVITIES
+    context.meta[CONSEQUENCES] = consequences(lambda: runtime.settings)
     context.meta[partners.REGION_CODE] = lambda name: region_named(name).code
 
 
 @cli.command("run", help="Serve on 127.0.0.1:$PORT until Ctrl-C.")
 def run_command() -> None:
     """Serve until stopped."""
-    serve(settings_from(), prepare=prepare, worker=[Path(sys.argv[0]).absolute(), "worker"])
+    carbon = Path(sys.argv[0]).absolute()
+    companions = {"job worker": (carbon, "worker"), "sealer": (carbon, "sealer")}
+    serve(settings_from(), prepare=prepare, companions=companions)
 
 
 @cli.command("migrate", help="Bring the database to the shape that this version expects.")

@@ -1,4 +1,4 @@
-"""`carbon run`: the engines, the HTTP server and the job worker, kept up and ended together."""
+"""`carbon run`: the engines, the HTTP server and its companions, kept up and ended together."""
 
 import fcntl
 import http.client
@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -45,14 +45,17 @@ class ServiceFailedError(click.ClickException):
 
 
 def serve(
-    settings: Settings, *, prepare: Callable[[Settings], None], worker: Sequence[str | Path]
+    settings: Settings,
+    *,
+    prepare: Callable[[Settings], None],
+    companions: Mapping[str, Sequence[str | Path]],
 ) -> None:
     """Serve until SIGINT, SIGTERM or SIGHUP, then leave nothing running.
 
     Args:
         settings: where, and which engines are given; the others are embedded.
         prepare: brings the reachable database to what the code needs, before anything is served.
-        worker: the command line of the job worker; its first word is a path.
+        companions: what runs beside the server, by name: command lines that begin with a path.
 
     Raises:
         ServiceFailedError: the port is taken, or the server does not start.
@@ -63,7 +66,7 @@ def serve(
     _obey_stop_signals()
     with suppress(KeyboardInterrupt), reachable(settings) as ready:
         prepare(ready)
-        with _running(children_of(ready, worker)) as children:
+        with _running(children_of(ready, companions)) as children:
             _watch(children, ready, settings)
     say("Stopped.")
 
@@ -175,11 +178,12 @@ class Child:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
 
-def children_of(settings: Settings, worker: Sequence[str | Path]) -> list[Child]:
-    """Return the server and the worker, told about the engines by their environment."""
+def children_of(settings: Settings, companions: Mapping[str, Sequence[str | Path]]) -> list[Child]:
+    """Return the server and its companions, told about the engines by their environment."""
     environment = {
         **os.environ,
         "CARBON_HOME": str(settings.home),
+        "CARBON_OUTSIDE": str(settings.outside),
         "PORT": str(settings.port),
         "DATABASE_URL": settings.database_url,
         "MIGRATION_DATABASE_URL": settings.migration_database_url,
@@ -188,7 +192,7 @@ def children_of(settings: Settings, worker: Sequence[str | Path]) -> list[Child]
     }
     return [
         Child("server", server_command(settings), environment),
-        Child("job worker", worker, environment),
+        *(Child(name, command, environment) for name, command in companions.items()),
     ]
 
 
@@ -246,12 +250,13 @@ def _keep_engines_up(given: Settings) -> None:
 
 
 def _wait_until_ready(children: list[Child], settings: Settings) -> None:
-    server, worker = children
+    server, *companions = children
     next_report = time.monotonic() + NOT_READY_REPORT_S
     while not is_ready(settings.port):
         if server.is_down():
             raise ServiceFailedError("The server ended before it was ready; its words are above.")
-        worker.keep_up()
+        for companion in companions:
+            companion.keep_up()
         if time.monotonic() > next_report:
             say("Still waiting for /readyz …")
             next_report += NOT_READY_REPORT_S

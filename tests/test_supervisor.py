@@ -18,7 +18,7 @@ from service.supervisor import ServiceFailedError, check_port
 ROOT = Path(__file__).resolve().parents[1]
 LONGEST_START_S = 60.0
 
-# The real server, engines and migrations; a worker that only lives.
+# The real server, engines and migrations; companions that only live.
 RUN = """
 import sys
 from service.migrate import migrate
@@ -28,7 +28,11 @@ from service.supervisor import serve
 serve(
     settings_from(),
     prepare=lambda settings: migrate(settings.migration_database_url),
-    worker=[sys.executable, "-c", "import time; print('worker up', flush=True); time.sleep(600)"],
+    companions={
+        name: [sys.executable, "-c", "import sys, time; print(sys.argv[1], flush=True);"
+               " time.sleep(600)", f"{name} up"]
+        for name in ("worker", "sealer")
+    },
 )
 """
 
@@ -120,6 +124,7 @@ class TestRunningTheService:
             for child in children_of(service.pid):
                 os.kill(child, signal.SIGKILL)
             wait_until(lambda: log.read_text().count("worker up") == 2)
+            wait_until(lambda: log.read_text().count("sealer up") == 2)
             wait_until(lambda: is_answered(port))
             service.terminate()
             service.wait(30)
@@ -137,7 +142,7 @@ class TestRunningTheService:
 
         assert processes_of(home) == []
 
-    def test_killed_itself_takes_the_server_and_the_worker_along(
+    def test_killed_itself_takes_the_server_and_its_companions_along(
         self, home: Path, port: int, tmp_path: Path
     ) -> None:
         with serving(home, port, tmp_path / "log") as service:
