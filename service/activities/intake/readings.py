@@ -71,16 +71,7 @@ class Readings:
         latest, waiting = ask_latest_verdicts(connection, acts), ask_waiting(connection, acts)
         verdicts = dict(latest.fetchall())
         waits = {activity_id for activity_id, _ in waiting}
-        for (
-            citizen_id,
-            behavior,
-            activity_id,
-            start_s,
-            end_s,
-            account,
-            by_herself,
-            counted,
-        ) in found:
+        for citizen_id, behavior, activity_id, start_s, end_s, account, hers, counted in found:
             if verdicts[activity_id] in COUNTS if activity_id in verdicts else counted:
                 is_pending = activity_id in waits
                 reading = Reading(activity_id, start_s, end_s, account, hers, is_pending)
