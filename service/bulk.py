@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import psycopg
+from psycopg.pq import PipelineStatus
 
 COPY_FROM: Final = 12
 """Rows from which COPY, with its two extra round trips, is cheaper than pipelined INSERTs."""
@@ -28,7 +29,9 @@ def insert_rows(connection: psycopg.Connection[Any], table: Table, rows: Sequenc
 
     Values are text that PostgreSQL reads as the column's type, without control characters, or NULL.
     """
-    if len(rows) >= COPY_FROM:
+    # PostgreSQL takes no COPY in a pipeline, where INSERTs wait for no answer anyway.
+    in_pipeline = connection.pgconn.pipeline_status != PipelineStatus.OFF
+    if len(rows) >= COPY_FROM and not in_pipeline:
         lines = ["\t".join(row) for row in rows]
         with connection.cursor().copy(table.copy) as copy:
             copy.write("\n".join(lines).replace("\\", "\\\\") + "\n")
