@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from base64 import b64decode
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -28,7 +29,7 @@ from service.transparency.errors import (
     ProofMalformed,
 )
 from service.transparency.merkle import leaf_hash
-from service.transparency.notes import open_checkpoint
+from service.transparency.notes import Verifier, open_checkpoint
 from service.transparency.proof_files import (
     LONGEST_FILE,
     consistency_document,
@@ -71,6 +72,7 @@ def file_of(document: dict[str, Any], **layout: Any) -> bytes:
 
 
 FILE = file_of(a_proof())
+FORMAT = (Path(__file__).parents[2] / "docs" / "transparency.md").read_text()
 
 
 class TestAProofFile:
@@ -240,6 +242,15 @@ class TestAProofFile:
         )
 
 
+def test_the_example_in_the_documents_is_one() -> None:
+    (example,) = re.findall(r"```json\n(.*?)```", FORMAT, flags=re.DOTALL)
+    (key,) = re.findall(r"^(scheme\.example/log\+\S+)$", FORMAT, flags=re.MULTILINE)
+
+    proof = verify_proof_file(example.encode(), [Verifier.parse(key)])
+
+    assert proof.transfer == a_transfer()
+
+
 class TestAnEntry:
     def test_can_be_computed_from_the_specification_alone(self) -> None:
         """docs/transparency.md, followed step by step without our code."""
@@ -270,7 +281,8 @@ class TestAnEntry:
         ).digest()
 
         assert a_transfer().entry(SALT) == entry
-        assert leaf_hash(entry) == hashlib.sha256(b"\x00" + entry).digest()
+        assert f"`{entry.hex()}`" in FORMAT
+        assert f"`{leaf_hash(entry).hex()}`" in FORMAT
 
     @given(TRANSFERS, TRANSFERS)
     def test_differs_wherever_the_transfers_do(
