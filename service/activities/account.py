@@ -1,23 +1,42 @@
 """A citizen's account: what the ledger holds for her, and what her waiting activities would give.
 
-The ledger does not know what waits for certification, so the two are read together here, with one
-statement.
+The ledger does not know what waits for certification, so the two are read together here: as they
+are, with one statement, or as they were at a moment that has passed.
 """
 
-from datetime import date
-from typing import Any
+from datetime import date, datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 import psycopg
 
-from service.ledger.balances import LOTS_OF, Balance, LotLine, balance_from
+from service import clock
+from service.ledger.balances import LOTS_OF, Balance, balance_from
+from service.ledger.history import lots_as_of, owed_as_of, settle_history
 
 READ_ACCOUNT = f"""{LOTS_OF}
 UNION ALL
-SELECT NULL, NULL, coalesce(sum(points), 0)::bigint, coalesce(sum(reduction_g), 0)::bigint,
-       NULL, NULL, NULL, NULL
-FROM pending_activity WHERE citizen_id = %s
+SELECT NULL, waiting.points, waiting.reduction_g, owed_points, owed_g,
+       NULL, NULL, NULL, NULL, NULL, NULL
+FROM (
+    SELECT coalesce(sum(points), 0)::bigint AS points,
+           coalesce(sum(reduction_g), 0)::bigint AS reduction_g
+    FROM pending_activity WHERE citizen_id = %s) AS waiting
+LEFT JOIN account ON account.citizen_id = %s
+"""
+
+# Whichever verdict was the last one then; the first is the activity's own.
+PENDING_AS_OF = """
+SELECT coalesce(sum(points), 0)::bigint, coalesce(sum(reduction_g), 0)::bigint
+FROM activity
+WHERE citizen_id = %(citizen_id)s AND recorded_at <= %(as_of)s
+  AND coalesce(
+      (SELECT later.verdict FROM verdict AS later
+       WHERE later.citizen_id = activity.citizen_id AND later.activity_id = activity.id
+         AND later.recorded_at <= %(as_of)s
+       ORDER BY later.seq DESC LIMIT 1),
+      activity.verdict) = 'pending'
 """
 
 _encode = msgspec.json.Encoder().encode
@@ -36,18 +55,23 @@ class AccountPoints(msgspec.Struct):
     available: int
     held: int
     pending: int
+    owed: int
     expiring: list[Expiring]
 
 
 class AccountGrams(msgspec.Struct):
-    """A citizen's grams; `certified = available + held + expired + retired`."""
+    """A citizen's grams; what was certified has one fate, gram by gram."""
 
     certified: int
     pending: int
     available: int
     held: int
+    redeemed: int
+    pooled: int
     expired: int
+    invalidated: int
     retired: int
+    owed: int
 
 
 class Account(msgspec.Struct):
@@ -61,30 +85,65 @@ class Account(msgspec.Struct):
         return _encode(self)
 
 
+class Beside(NamedTuple):
+    """What a citizen has beside her lots."""
+
+    pending_points: int
+    pending_g: int
+    owed_points: int | None
+    """None: she has no account yet."""
+    owed_g: int | None
+
+
 def account_of(
     reader: psycopg.Connection[Any] | psycopg.Cursor[Any], citizen_id: UUID, today: date
 ) -> Account:
     """Return a citizen's account on a day (Asia/Shanghai), with one statement."""
-    rows = reader.execute(READ_ACCOUNT, (citizen_id, citizen_id), prepare=True).fetchall()
-    *lots, pending = rows
-    balance = balance_from(map(LotLine._make, lots), today)
-    return _account(balance, pending[2], pending[3])
+    whose = (citizen_id, citizen_id, citizen_id)
+    *lots, beside = reader.execute(READ_ACCOUNT, whose, prepare=True).fetchall()
+    return _account(balance_from(lots, today), Beside._make(beside[1:5]))
 
 
-def _account(balance: Balance, pending_points: int, pending_g: int) -> Account:
+def account_as_of(
+    connection: psycopg.Connection[Any], citizen_id: UUID, as_of: datetime
+) -> Account:
+    """Return a citizen's account as it was after everything recorded up to a moment.
+
+    Args:
+        connection: inside the caller's transaction.
+        citizen_id: whose.
+        as_of: aware; lots count as expired by its Asia/Shanghai day.
+
+    Raises:
+        AsOfInFuture: the moment has not come yet.
+    """
+    settle_history(connection, citizen_id, as_of)
+    lots = lots_as_of(connection, citizen_id, as_of)
+    owed = owed_as_of(connection, citizen_id, as_of)
+    asked = {"citizen_id": citizen_id, "as_of": as_of}
+    points, grams = connection.execute(PENDING_AS_OF, asked).fetchall()[0]
+    return _account(balance_from(lots, clock.day_of(as_of)), Beside(points, grams, *owed))
+
+
+def _account(balance: Balance, beside: Beside) -> Account:
     return Account(
         AccountPoints(
             balance.available_points,
             balance.held_points,
-            pending_points,
+            beside.pending_points,
+            beside.owed_points or 0,
             [Expiring(day, points) for day, points in balance.expiring],
         ),
         AccountGrams(
             balance.certified_g,
-            pending_g,
+            beside.pending_g,
             balance.available_g,
             balance.held_g,
+            balance.redeemed_g,
+            balance.pooled_g,
             balance.expired_g,
+            balance.invalidated_g,
             balance.retired_g,
+            beside.owed_g or 0,
         ),
     )

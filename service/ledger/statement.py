@@ -8,20 +8,24 @@ from uuid import UUID
 import psycopg
 
 from service.ids import TRANSFER, IdUnknown, uuid_of
+from service.ledger.history import settle_history
 
-_COLUMNS = "id, kind, points, reduction_g, expires_on, recorded_at"
+_COLUMNS = (
+    "id, kind, points, reduction_g, expires_on, recorded_at, line, posting_id, hold_id, of_id"
+)
 
 # No index serves this order: every issue would pay for it, and one citizen's transfers are few.
 STATEMENT = f"""
 SELECT {_COLUMNS} FROM transfer
-WHERE citizen_id = %s
-ORDER BY recorded_at DESC, id DESC LIMIT %s
+WHERE citizen_id = %(citizen_id)s AND recorded_at <= %(as_of)s
+ORDER BY recorded_at DESC, line DESC, id DESC LIMIT %(rows)s
 """
 
 STATEMENT_AFTER = f"""
 SELECT {_COLUMNS} FROM transfer
-WHERE citizen_id = %s AND (recorded_at, id) < (%s, %s)
-ORDER BY recorded_at DESC, id DESC LIMIT %s
+WHERE citizen_id = %(citizen_id)s AND recorded_at <= %(as_of)s
+  AND (recorded_at, line, id) < (%(recorded_at)s, %(line)s, %(id)s)
+ORDER BY recorded_at DESC, line DESC, id DESC LIMIT %(rows)s
 """
 
 ONE_TRANSFER = f"SELECT {_COLUMNS} FROM transfer WHERE citizen_id = %s AND id = %s"
@@ -36,6 +40,18 @@ class TransferLine(NamedTuple):
     reduction_g: int
     expires_on: date
     recorded_at: datetime
+    line: int
+    posting_id: UUID | None
+    hold_id: UUID | None
+    of_id: UUID | None
+
+
+class Seen(NamedTuple):
+    """The last line of a page, as far as the order goes by it."""
+
+    recorded_at: datetime
+    line: int
+    id: UUID
 
 
 def statement_of(
@@ -43,7 +59,8 @@ def statement_of(
     citizen_id: UUID,
     *,
     rows: int,
-    after: tuple[datetime, UUID] | None = None,
+    after: Seen | None = None,
+    as_of: datetime | None = None,
 ) -> Sequence[TransferLine]:
     """Return a citizen's transfers, the newest first.
 
@@ -51,12 +68,19 @@ def statement_of(
         connection: inside the caller's transaction.
         citizen_id: whose.
         rows: at most so many.
-        after: `recorded_at` and `id` of the last line seen; None: from the newest.
+        after: the last line seen; None: from the newest.
+        as_of: only what was recorded up to this moment; None: everything.
+
+    Raises:
+        AsOfInFuture: the moment has not come yet.
     """
+    asked: dict[str, Any] = {"citizen_id": citizen_id, "rows": rows, "as_of": as_of or "infinity"}
+    if as_of is not None:
+        settle_history(connection, citizen_id, as_of)
     if after is None:
-        found = connection.execute(STATEMENT, (citizen_id, rows))
+        found = connection.execute(STATEMENT, asked)
     else:
-        found = connection.execute(STATEMENT_AFTER, (citizen_id, *after, rows))
+        found = connection.execute(STATEMENT_AFTER, asked | after._asdict())
     return [TransferLine._make(row) for row in found.fetchall()]
 
 

@@ -21,20 +21,29 @@ def account(client: FlaskClient, headers: dict[str, str]) -> dict[str, dict[str,
     return answer
 
 
+def grams(**some: int) -> dict[str, int]:
+    """Every member of `reduction_g`, nought but for some."""
+    return {
+        "certified": 0,
+        "pending": 0,
+        "available": 0,
+        "held": 0,
+        "redeemed": 0,
+        "pooled": 0,
+        "expired": 0,
+        "invalidated": 0,
+        "retired": 0,
+        "owed": 0,
+    } | some
+
+
 class TestAnAccount:
     def test_of_a_newcomer_is_empty(self, client: FlaskClient, as_caller: Headers) -> None:
         answer = account(client, as_caller(uuid4()))
 
         assert answer == {
-            "points": {"available": 0, "held": 0, "pending": 0, "expiring": []},
-            "reduction_g": {
-                "certified": 0,
-                "pending": 0,
-                "available": 0,
-                "held": 0,
-                "expired": 0,
-                "retired": 0,
-            },
+            "points": {"available": 0, "held": 0, "pending": 0, "owed": 0, "expiring": []},
+            "reduction_g": grams(),
         }
 
     def test_adds_up_its_lots(
@@ -74,14 +83,7 @@ class TestAnAccount:
         answer = account(client, as_caller(citizen))
 
         assert answer["points"]["available"] == 6
-        assert answer["reduction_g"] == {
-            "certified": 170,
-            "pending": 0,
-            "available": 70,
-            "held": 0,
-            "expired": 100,
-            "retired": 0,
-        }
+        assert answer["reduction_g"] == grams(certified=170, available=70, expired=100)
 
     def test_does_not_list_a_lot_without_points(
         self, client: FlaskClient, as_caller: Headers, a_citizen_with: Issued

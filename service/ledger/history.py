@@ -1,0 +1,97 @@
+"""What a citizen had at a moment that has passed: the fold of her transfers up to it, for ever.
+
+A writer takes `recorded_at` under the lock of her account, and it only grows. Whoever shares that
+lock has waited for the writer under way, and nobody who comes later can record anything at a moment
+that has passed: the answer never changes.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+
+from service.ledger.balances import LotLine
+from service.ledger.chart import CHART, ENTRANCES
+from service.ledger.errors import AsOfInFuture
+
+SHARE_LOCK: Final = """
+SELECT %s <= greatest(clock_timestamp(), moved_at) FROM account WHERE citizen_id = %s FOR SHARE
+"""
+"""By the database's clock, which is the writers'."""
+
+OPEN_ACCOUNT: Final = "INSERT INTO account (citizen_id) VALUES (%s) ON CONFLICT DO NOTHING"
+
+OWED_AS_OF: Final = """
+SELECT coalesce(sum(points), 0)::bigint, coalesce(sum(reduction_g), 0)::bigint
+FROM (
+    SELECT points, reduction_g FROM posting
+    WHERE citizen_id = %(citizen_id)s AND recorded_at <= %(as_of)s AND kind = 'invalidate'
+    UNION ALL
+    SELECT -points, -reduction_g FROM transfer
+    WHERE citizen_id = %(citizen_id)s AND recorded_at <= %(as_of)s
+      AND kind IN ('invalidate', 'recover')) AS owing
+"""
+
+
+def _folded(field: str) -> str:
+    """Return the SQL for a column of a lot: what has come to a place, less what has left it."""
+    place, _, unit = field.rpartition("_")
+    column = "points" if unit == "points" else "reduction_g"
+    adding = [way.kind for way in CHART if place == (way.source if _enters(place) else way.target)]
+    taking = [way.kind for way in CHART if place == way.source and not _enters(place)]
+    return " - ".join(_sum(column, kinds) for kinds in (adding, taking) if kinds)
+
+
+def _enters(place: str) -> bool:
+    return place in ENTRANCES
+
+
+def _sum(column: str, kinds: Sequence[str]) -> str:
+    listed = ", ".join(f"'{kind}'" for kind in kinds)
+    return f"coalesce(sum({column}) FILTER (WHERE kind IN ({listed})), 0)::bigint"
+
+
+LOTS_AS_OF: Final = f"""
+SELECT expires_on, {", ".join(map(_folded, LotLine._fields[1:]))}
+FROM transfer WHERE citizen_id = %s AND recorded_at <= %s
+GROUP BY expires_on
+"""
+"""Rows as `LotLine`, like those of the present."""
+
+
+def settle_history(connection: psycopg.Connection[Any], citizen_id: UUID, as_of: datetime) -> None:
+    """Wait until everything up to a moment is written; before anything is read of it.
+
+    Args:
+        connection: inside the caller's transaction, which keeps writers waiting until it ends.
+        citizen_id: whose; an account that nobody has opened is opened, or there were no lock.
+        as_of: aware.
+
+    Raises:
+        AsOfInFuture: the moment has not come yet.
+    """
+    asked = (as_of, citizen_id)
+    found = connection.execute(SHARE_LOCK, asked).fetchone()
+    if found is None:
+        connection.execute(OPEN_ACCOUNT, (citizen_id,))
+        found = connection.execute(SHARE_LOCK, asked).fetchone()
+    if not found or not found[0]:
+        raise AsOfInFuture("Please ask for a moment that has passed.")
+
+
+def lots_as_of(
+    connection: psycopg.Connection[Any], citizen_id: UUID, as_of: datetime
+) -> list[tuple[Any, ...]]:
+    """Return a citizen's lots after all her transfers up to a moment, each as a `LotLine`."""
+    return connection.execute(LOTS_AS_OF, (citizen_id, as_of)).fetchall()
+
+
+def owed_as_of(
+    connection: psycopg.Connection[Any], citizen_id: UUID, as_of: datetime
+) -> tuple[int, int]:
+    """Return the points and grams of claw-backs that were not yet recovered at a moment."""
+    asked = {"citizen_id": citizen_id, "as_of": as_of}
+    row = connection.execute(OWED_AS_OF, asked).fetchone()
+    return (row[0], row[1]) if row else (0, 0)
