@@ -94,10 +94,10 @@ class Verifier:
         """The key as it is published."""
         return f"{self.name}+{self.key_id.hex()}+{b64encode(ED25519 + self.public).decode()}"
 
-    def has_signed(self, text: str, signature: bytes) -> bool:
-        """Say whether the signature is this key's over this text."""
+    def has_signed(self, text: bytes, signature: bytes) -> bool:
+        """Say whether the signature is this key's over these bytes."""
         try:
-            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, text.encode())
+            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, text)
         except InvalidSignature:
             return False
         return True
@@ -145,7 +145,7 @@ def open_checkpoint(note: str, verifiers: Sequence[Verifier]) -> Checkpoint:
         verifier = known.get((name, key_id))
         if verifier is None:
             continue
-        if not verifier.has_signed(text, signature):
+        if not verifier.has_signed(text.encode(), signature):
             raise NoteSignatureWrong("The signature of {name} is not its key's.", name=name)
         signed = True
     if not signed:

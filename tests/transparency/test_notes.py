@@ -1,6 +1,9 @@
 """Signed heads: what is written, and what is believed."""
 
+import json
+import os
 from base64 import b64decode
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -25,6 +28,8 @@ from service.transparency.notes import (
 )
 from tests.transparency.logs import ORIGIN, a_signer
 
+SHARED = Path(os.environ.get("CARBON_SHARED") or Path(__file__).parents[3] / "shared")
+WYCHEPROOF = SHARED / "vectors" / "wycheproof" / "ed25519_test.json"
 SUM_GOLANG_ORG = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8"
 ITS_HEAD = (
     "go.sum database tree\n65209736\n5+uGFjx6xBZG8ip1+wi77v+grwbhhukIrxEUS8PXvRo=\n\n"
@@ -226,6 +231,21 @@ def test_an_example_of_the_go_project_is_signed_the_same() -> None:
         "— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotp"
         "RZb6KE6RyyBwJnAM=\n"
     )
+
+
+@pytest.mark.skipif(
+    not WYCHEPROOF.exists(),
+    reason="vectors/wycheproof is not beside the repository (CARBON_SHARED)",
+)
+def test_signatures_are_judged_as_project_wycheproof_does() -> None:
+    for group in json.loads(WYCHEPROOF.read_bytes())["testGroups"]:
+        verifier = Verifier("wycheproof", bytes.fromhex(group["publicKey"]["pk"]))
+        for vector in group["tests"]:
+            message, signature = (bytes.fromhex(vector[name]) for name in ("msg", "sig"))
+
+            is_valid = verifier.has_signed(message, signature)
+
+            assert is_valid is (vector["result"] == "valid"), vector["comment"]
 
 
 @pytest.mark.parametrize(
