@@ -113,6 +113,19 @@ class Database:
             ) from error
 
     @contextmanager
+    def pipelined_transaction(self) -> Iterator[psycopg.Connection[Any]]:
+        """Open one transaction whose statements share round trips; COMMIT goes with the last.
+
+        For a few small statements: whoever reads an answer waits for all that was sent before.
+
+        Raises:
+            DatabaseUnavailable: as `raw_transaction`.
+        """
+        with self.raw_transaction() as connection, connection.pipeline():
+            yield connection
+            connection.commit()
+
+    @contextmanager
     def one_statement(self) -> Iterator[psycopg.Cursor[Any]]:
         """Lend this thread's own cursor for one reading statement, a transaction by itself.
 

@@ -104,15 +104,24 @@ CREATE TABLE posting (
     party uuid,
     expires_on date,
     carry_to date,
-    lines smallint NOT NULL,
-    refusal text,
-    params json,
-    recorded_at timestamptz NOT NULL,
+    recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT pk_posting PRIMARY KEY (citizen_id, id),
     CONSTRAINT ck_posting_kind_is_known CHECK (kind IN (
         'hold', 'release', 'capture', 'restore', 'pool', 'retire', 'donate', 'extend',
-        'invalidate')),
-    CONSTRAINT ck_posting_a_refusal_moves_nothing CHECK (refusal IS NULL OR lines = 0)
+        'invalidate'))
+)
+"""
+
+REFUSAL = """
+CREATE TABLE refusal (
+    citizen_id uuid NOT NULL,
+    posting_id uuid NOT NULL,
+    code text NOT NULL,
+    params json NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    CONSTRAINT pk_refusal PRIMARY KEY (citizen_id, posting_id),
+    CONSTRAINT fk_refusal_citizen_id_posting_id_posting
+        FOREIGN KEY (citizen_id, posting_id) REFERENCES posting (citizen_id, id)
 )
 """
 
@@ -128,9 +137,10 @@ def upgrade() -> None:
         " WHERE hold_id IS NOT NULL"
     )
     op.execute("CREATE INDEX ix_transfer_xact_id ON transfer (xact_id)")
-    op.execute(POSTING)
-    protect("posting")
-    show_to_auditors("posting")
+    for table, statement in {"posting": POSTING, "refusal": REFUSAL}.items():
+        op.execute(statement)
+        protect(table)
+        show_to_auditors(table)
     # An erasure blots out the secret: what the log committed to can then never be opened again.
     grant("account", app="SELECT", eraser="SELECT, UPDATE (secret)")
     # Whoever has the secret can open the log's commitments: an auditor need not.
@@ -150,6 +160,7 @@ def _commit_to_old_rows() -> None:
 
 
 def downgrade() -> None:
+    op.execute("DROP TABLE refusal")
     op.execute("DROP TABLE posting")
     op.execute(f"REVOKE SELECT, UPDATE (secret) ON account FROM {ERASER}")
     op.execute(f"GRANT SELECT ON account TO {AUDITOR}")

@@ -135,7 +135,7 @@ def _extend_chunk(
         posting_id = derived_id(b"extend", named.encode())
         movements = _moved(expires_on, carry_to, points, grams)
         moved_at = accounts[citizen_id.hex].moved_at
-        postings.append(posting_row(citizen_id, posting_id, terms, len(movements), moved_at))
+        postings.append(posting_row(citizen_id, posting_id, terms, moved_at))
         transfers += movements_as_transfers(citizen_id, posting_id, movements)
     insert_rows(connection, POSTINGS, postings)
     write_transfers(connection, accounts, transfers)

@@ -151,9 +151,7 @@ class _Invalidation:
         taken = purse.take(issue.expires_on, issue.points, issue.reduction_g)
         terms = Terms("invalidate", issue.points, issue.reduction_g, of_id=issue_id)
         moved_at = self.accounts[claim.citizen_id].moved_at
-        self.postings.append(
-            posting_row(UUID(hex=claim.citizen_id), posting_id, terms, len(taken), moved_at)
-        )
+        self.postings.append(posting_row(UUID(hex=claim.citizen_id), posting_id, terms, moved_at))
         self.transfers += [
             NewTransfer(
                 claim.citizen_id,

@@ -32,8 +32,7 @@ WHERE citizen_id = %s AND hold_id = %s ORDER BY recorded_at, line
 """
 
 HOLD_OF_CAPTURE: Final = """
-SELECT hold_id FROM posting
-WHERE citizen_id = %s AND id = %s AND kind = 'capture' AND refusal IS NULL
+SELECT hold_id FROM posting WHERE citizen_id = %s AND id = %s AND kind = 'capture'
 """
 
 
@@ -56,19 +55,18 @@ def hold(
         PostingConflict: the id was used for something else.
     """
     require_amount(points)
-    with connection.pipeline():
-        accounts = lock_account(connection, citizen_id)
-        posting = Posting(connection, citizen_id, posting_id, Terms("hold", points))
-        asked = ask_live_lots(connection, citizen_id)
-        if before := posting.answered_before():
-            return before
-        shares = shares_by_points(live_lots(asked), points)
-        held = sum(share.points for share in shares)
-        if held < points:
-            short = {"asked": points, "available": held}
-            return posting.refuse(accounts, points_short(**short), **short)
-        movements = [Movement("hold", *share, hold_line=n) for n, share in enumerate(shares)]
-        return posting.carry_out(accounts, movements)
+    accounts = lock_account(connection, citizen_id)
+    posting = Posting(connection, citizen_id, posting_id, Terms("hold", points))
+    asked = ask_live_lots(connection, citizen_id)
+    if before := posting.answered_before():
+        return before
+    shares = shares_by_points(live_lots(asked), points)
+    held = sum(share.points for share in shares)
+    if held < points:
+        short = {"asked": points, "available": held}
+        return posting.refuse(accounts, points_short(**short), **short)
+    movements = [Movement("hold", *share, hold_line=n) for n, share in enumerate(shares)]
+    return posting.carry_out(accounts, movements)
 
 
 def release(
@@ -103,20 +101,19 @@ def release(
     require_amount(points)
     require_carry_date(carry_to)
     terms = Terms("release", points, hold_id=hold_id, carry_to=carry_to)
-    with connection.pipeline():
-        accounts = lock_account(connection, citizen_id)
-        posting = Posting(connection, citizen_id, posting_id, terms)
-        story = connection.execute(STORY, (citizen_id, hold_id))
-        if before := posting.answered_before():
-            return before
-        lines = Story.read(story).held_lines()
-        held = sum(line.points_left for line in lines)
-        wanted = held if points is None else points
-        if not 0 < wanted <= held:
-            exceeded = {"asked": wanted, "held": held}
-            return posting.refuse(accounts, hold_exceeded(**exceeded), **exceeded)
-        parts = parts_of(lines, wanted, backwards=True)
-        return posting.carry_out(accounts, _back_to_lots("release", parts, carry_to))
+    accounts = lock_account(connection, citizen_id)
+    posting = Posting(connection, citizen_id, posting_id, terms)
+    story = connection.execute(STORY, (citizen_id, hold_id))
+    if before := posting.answered_before():
+        return before
+    lines = Story.read(story).held_lines()
+    held = sum(line.points_left for line in lines)
+    wanted = held if points is None else points
+    if not 0 < wanted <= held:
+        exceeded = {"asked": wanted, "held": held}
+        return posting.refuse(accounts, hold_exceeded(**exceeded), **exceeded)
+    parts = parts_of(lines, wanted, backwards=True)
+    return posting.carry_out(accounts, _back_to_lots("release", parts, carry_to))
 
 
 def capture(
@@ -147,19 +144,18 @@ def capture(
     """
     require_amount(points)
     terms = Terms("capture", points, hold_id=hold_id, party=party)
-    with connection.pipeline():
-        accounts = lock_account(connection, citizen_id)
-        posting = Posting(connection, citizen_id, posting_id, terms)
-        story = connection.execute(STORY, (citizen_id, hold_id))
-        if before := posting.answered_before():
-            return before
-        lines = Story.read(story).held_lines()
-        held = sum(line.points_left for line in lines)
-        if points > held:
-            exceeded = {"asked": points, "held": held}
-            return posting.refuse(accounts, hold_exceeded(**exceeded), **exceeded)
-        parts = parts_of(lines, points, backwards=False)
-        return posting.carry_out(accounts, _movements("capture", parts))
+    accounts = lock_account(connection, citizen_id)
+    posting = Posting(connection, citizen_id, posting_id, terms)
+    story = connection.execute(STORY, (citizen_id, hold_id))
+    if before := posting.answered_before():
+        return before
+    lines = Story.read(story).held_lines()
+    held = sum(line.points_left for line in lines)
+    if points > held:
+        exceeded = {"asked": points, "held": held}
+        return posting.refuse(accounts, hold_exceeded(**exceeded), **exceeded)
+    parts = parts_of(lines, points, backwards=False)
+    return posting.carry_out(accounts, _movements("capture", parts))
 
 
 def restore(
@@ -242,6 +238,8 @@ def _go_on_with_capture(
     posting.hold_id = found[0]
     story = Story.read(connection.execute(STORY, (citizen_id, posting.hold_id)))
     lines = story.captured_lines(terms.of_id)
+    if not lines:
+        raise CaptureUnknown("There is no such capture.")
     left = sum(line.points_left for line in lines)
     wanted = left if terms.points is None else terms.points
     if not 0 < wanted <= left:

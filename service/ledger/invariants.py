@@ -78,7 +78,7 @@ WITH owed AS (
     SELECT citizen_id, sum(points) AS points, sum(reduction_g) AS reduction_g
     FROM (
         SELECT citizen_id, points, reduction_g FROM posting
-        WHERE kind = 'invalidate' AND refusal IS NULL
+        WHERE kind = 'invalidate'
         UNION ALL
         SELECT citizen_id, -points, -reduction_g FROM transfer
         WHERE kind IN ('invalidate', 'recover')) AS change
@@ -126,23 +126,23 @@ WITH line AS (
            count(*) FILTER (WHERE transfer.line = 0 AND transfer.id = posting_id) AS firsts,
            max(transfer.line) AS last_line,
            min(kind) FILTER (WHERE transfer.line = 0) AS first_kind,
-           count(DISTINCT recorded_at) AS moments, min(recorded_at) AS recorded_at,
+           count(DISTINCT recorded_at) AS moments,
            sum(points) FILTER (WHERE kind NOT IN ('carry_out', 'carry_in')) AS points
     FROM transfer WHERE posting_id IS NOT NULL GROUP BY citizen_id, posting_id
 )
-SELECT citizen_id, id, posting.kind, posting.points, posting.refusal, posting.lines,
+SELECT citizen_id, id, posting.kind, posting.points, refusal.code AS refusal,
        line.lines AS transfers, line.points AS transfers_points, line.first_kind
-FROM posting FULL JOIN line USING (citizen_id, id)
+FROM posting
+LEFT JOIN refusal ON refusal.citizen_id = posting.citizen_id AND refusal.posting_id = posting.id
+FULL JOIN line USING (citizen_id, id)
 WHERE posting.id IS NULL
-   OR posting.lines <> coalesce(line.lines, 0)
    OR (line.id IS NOT NULL AND (
-        line.firsts <> 1 OR line.last_line <> line.lines - 1 OR line.moments <> 1
-        OR line.recorded_at <> posting.recorded_at
+        refusal.code IS NOT NULL
+        OR line.firsts <> 1 OR line.last_line <> line.lines - 1 OR line.moments <> 1
         OR line.first_kind <> CASE posting.kind WHEN 'extend' THEN 'carry_out'
-                                                ELSE posting.kind END))
-   OR (posting.refusal IS NULL AND posting.kind NOT IN ('invalidate', 'extend')
-       AND posting.points <> line.points)
-   OR (posting.lines = 0 AND posting.refusal IS NULL AND posting.kind <> 'invalidate')
+                                                ELSE posting.kind END
+        OR (posting.kind NOT IN ('invalidate', 'extend') AND posting.points <> line.points)))
+   OR (line.id IS NULL AND refusal.code IS NULL AND posting.kind <> 'invalidate')
 """
 
 WITHOUT_POSTING: Final = """
@@ -190,10 +190,11 @@ def _change(place: str, amount: str) -> str:
 # What was available, held or left at the moment of the refusal, from the transfers before it.
 REFUSALS: Final = f"""
 WITH refused AS (
-    SELECT citizen_id, id, kind, hold_id, of_id, expires_on, refusal, recorded_at,
-           (params ->> 'asked')::bigint AS asked,
-           (recorded_at AT TIME ZONE 'Asia/Shanghai')::date AS today
-    FROM posting WHERE refusal IS NOT NULL
+    SELECT posting.citizen_id, id, kind, hold_id, of_id, expires_on, code AS refusal,
+           refusal.recorded_at, (params ->> 'asked')::bigint AS asked,
+           (refusal.recorded_at AT TIME ZONE 'Asia/Shanghai')::date AS today
+    FROM refusal JOIN posting
+        ON posting.citizen_id = refusal.citizen_id AND posting.id = refusal.posting_id
 ), again AS (
     SELECT refused.*, (
         SELECT coalesce(sum(CASE

@@ -4,11 +4,20 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, CheckConstraint, Index, LargeBinary, SmallInteger, func, text
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    func,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
 
-from service.db import Base, Grams, Moment, Points
+from service.db import Base, Grams, Moment, Points, RecordedAt
 
 
 class Xid8(UserDefinedType[Any]):
@@ -103,9 +112,9 @@ class Lot(Base):
 
 
 class Posting(Base):
-    """What a caller asked the ledger to do, once, under an id of its choice, and the answer.
+    """What a caller asked the ledger to do, once, under an id of its choice.
 
-    Its transfers are its lot lines. A refusal has none, and stays a refusal for ever.
+    Its transfers are its lot lines. A refused one has a refusal in their place, for ever.
     """
 
     __tablename__ = "posting"
@@ -124,10 +133,7 @@ class Posting(Base):
     party: Mapped[UUID | None] = mapped_column(comment="who honours the points, or whose pool")
     expires_on: Mapped[date | None] = mapped_column(comment="of an extension: the lot")
     carry_to: Mapped[date | None] = mapped_column(comment="the lot that lapsed points move to")
-    lines: Mapped[int] = mapped_column(SmallInteger, comment="transfers it has brought about")
-    refusal: Mapped[str | None] = mapped_column(comment="the code of a refusal")
-    params: Mapped[dict[str, Any] | None] = mapped_column(JSON, comment="of the refusal's sentence")
-    recorded_at: Mapped[Moment]
+    recorded_at: Mapped[RecordedAt]
 
     __table_args__ = (
         CheckConstraint(
@@ -135,7 +141,22 @@ class Posting(Base):
             " 'extend', 'invalidate')",
             name="kind_is_known",
         ),
-        CheckConstraint("refusal IS NULL OR lines = 0", name="a_refusal_moves_nothing"),
+    )
+
+
+class Refusal(Base):
+    """Why a posting was refused; what is refused once stays refused."""
+
+    __tablename__ = "refusal"
+
+    citizen_id: Mapped[UUID] = mapped_column(primary_key=True)
+    posting_id: Mapped[UUID] = mapped_column(primary_key=True)
+    code: Mapped[str]
+    params: Mapped[dict[str, Any]] = mapped_column(JSON, comment="what makes its sentence again")
+    recorded_at: Mapped[Moment] = mapped_column(comment="the account's moved_at")
+
+    __table_args__ = (
+        ForeignKeyConstraint(["citizen_id", "posting_id"], ["posting.citizen_id", "posting.id"]),
     )
 
 

@@ -8,13 +8,14 @@ that names the field.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import count
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
 import psycopg
 
-from service.bulk import NULL, Row, Table, insert_rows
+from service.bulk import NULL, Row, Table, array_of
 from service.errors import DomainError
 from service.ledger.accounts import Accounts
 from service.ledger.commitments import Placed
@@ -24,22 +25,38 @@ from service.ledger.transfers import NewTransfer, line_id, write_transfers
 POSTINGS: Final = Table(
     "posting",
     *("citizen_id", "id", "kind", "points", "reduction_g", "hold_id", "of_id", "party"),
-    *("expires_on", "carry_to", "lines", "refusal", "params", "recorded_at"),
+    *("expires_on", "carry_to", "recorded_at"),
 )
 
-AMOUNT_MOST: Final = 2**53 - 1
-"""The largest whole number that every reader of JSON keeps exact."""
+ASK: Final = """
+INSERT INTO posting (citizen_id, id, kind, points, reduction_g, hold_id, of_id, party, expires_on,
+    carry_to)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (citizen_id, id) DO NOTHING RETURNING 1
+"""
 
 READ_POSTING: Final = """
-SELECT kind, points, reduction_g, hold_id, of_id, party, expires_on, carry_to,
-       lines, refusal, params
-FROM posting WHERE citizen_id = %s AND id = %s
+SELECT posting.kind, points, reduction_g, hold_id, of_id, party, expires_on, carry_to,
+       refusal.code, refusal.params
+FROM posting LEFT JOIN refusal
+    ON refusal.citizen_id = posting.citizen_id AND refusal.posting_id = posting.id
+WHERE posting.citizen_id = %s AND posting.id = %s
+"""
+
+REFUSE: Final = """
+INSERT INTO refusal (citizen_id, posting_id, code, params, recorded_at)
+VALUES (%s, %s, %s, %s, %s)
 """
 
 READ_LINES: Final = """
 SELECT kind, expires_on, points, reduction_g FROM transfer
-WHERE citizen_id = %s AND id = ANY(%s) ORDER BY line
+WHERE citizen_id = %s AND id = ANY(%s::uuid[]) ORDER BY line
 """
+
+LINES_AT_ONCE: Final = 32
+
+AMOUNT_MOST: Final = 2**53 - 1
+"""The largest whole number that every reader of JSON keeps exact."""
 
 
 def require_amount(amount: int | None) -> None:
@@ -123,7 +140,7 @@ class Posting:
     def __init__(
         self, connection: psycopg.Connection[Any], citizen_id: UUID, posting_id: UUID, terms: Terms
     ) -> None:
-        """Ask whether the id was used before; the answer is read by `answered_before`."""
+        """Write down what is asked, unless the id was used before; `answered_before` tells."""
         self.connection = connection
         self.citizen_id = citizen_id
         self.id = posting_id
@@ -131,22 +148,23 @@ class Posting:
         self.hold_id = posting_id if terms.kind == "hold" else terms.hold_id
         """The hold in whose story its lines are told."""
         self.party = terms.party
-        self._found = connection.execute(READ_POSTING, (citizen_id, posting_id))
+        self._asked = connection.execute(ASK, (citizen_id, posting_id, *terms))
 
     def answered_before(self) -> Outcome | None:
-        """Return the first answer to this id, if there is one.
+        """Return the first answer to this id, if it was used before.
 
         Raises:
-            PostingConflict: it was given to other terms.
+            PostingConflict: it was used with other terms.
         """
-        row = self._found.fetchone()
-        if row is None:
+        if self._asked.fetchone() is not None:
             return None
-        *terms, lines, refusal, params = row
+        found = self.connection.execute(READ_POSTING, (self.citizen_id, self.id)).fetchone()
+        assert found is not None  # noqa: S101  it is what was in the way of the new one
+        *terms, code, params = found
         self._require_same(Terms._make(terms))
-        if refusal is not None:
-            return Outcome(self.id, refusal=verdict(refusal, params), is_repeat=True)
-        return Outcome(self.id, self._lines_written(lines), is_repeat=True)
+        if code is not None:
+            return Outcome(self.id, refusal=verdict(code, params), is_repeat=True)
+        return Outcome(self.id, tuple(self._lines_written()), is_repeat=True)
 
     def _require_same(self, first: Terms) -> None:
         for field, before, now in zip(Terms._fields, first, self.terms, strict=True):
@@ -155,10 +173,16 @@ class Posting:
                     "This id was used before with another {field}; choose a new id.", field=field
                 )
 
-    def _lines_written(self, lines: int) -> tuple[LotLine, ...]:
-        ids = [line_id(self.id, line) for line in range(lines)]
-        rows = self.connection.execute(READ_LINES, (self.citizen_id, ids))
-        return tuple(LotLine._make(row) for row in rows.fetchall())
+    def _lines_written(self) -> list[LotLine]:
+        """Look its lines up by their ids, which follow from its own."""
+        lines: list[LotLine] = []
+        for start in count(step=LINES_AT_ONCE):
+            ids = array_of(line_id(self.id, start + line).hex for line in range(LINES_AT_ONCE))
+            found = self.connection.execute(READ_LINES, (self.citizen_id, ids)).fetchall()
+            lines += [LotLine._make(row) for row in found]
+            if len(found) < LINES_AT_ONCE:
+                break
+        return lines
 
     def refuse(self, accounts: Accounts, refusal: DomainError, **params: Any) -> Outcome:
         """Write down that it is refused, for ever.
@@ -168,17 +192,18 @@ class Posting:
             refusal: one of `service.ledger.errors.VERDICTS`.
             params: what makes it again.
         """
-        self._write(accounts, lines=0, refusal=refusal.code, params=params)
+        moved_at = accounts[self.citizen_id.hex].moved_at
+        encoded = msgspec.json.encode(params).decode()
+        self.connection.execute(REFUSE, (self.citizen_id, self.id, refusal.code, encoded, moved_at))
         return Outcome(self.id, refusal=refusal)
 
     def carry_out(self, accounts: Accounts, movements: Sequence[Movement]) -> Outcome:
-        """Write the posting and a transfer for each of its lot lines.
+        """Write a transfer for each of its lot lines.
 
         Args:
             accounts: with the citizen's.
             movements: in the order of the lines.
         """
-        self._write(accounts, lines=len(movements))
         transfers = movements_as_transfers(
             self.citizen_id,
             self.id,
@@ -189,18 +214,6 @@ class Posting:
         )
         write_transfers(self.connection, accounts, transfers)
         return Outcome(self.id, tuple(LotLine(*movement[:4]) for movement in movements))
-
-    def _write(
-        self,
-        accounts: Accounts,
-        *,
-        lines: int,
-        refusal: str | None = None,
-        params: dict[str, Any] | None = None,
-    ) -> None:
-        moved_at = accounts[self.citizen_id.hex].moved_at
-        row = posting_row(self.citizen_id, self.id, self.terms, lines, moved_at, refusal, params)
-        insert_rows(self.connection, POSTINGS, [row])
 
 
 def movements_as_transfers(
@@ -235,16 +248,8 @@ def movements_as_transfers(
     ]
 
 
-def posting_row(
-    citizen_id: UUID,
-    posting_id: UUID,
-    terms: Terms,
-    lines: int,
-    moved_at: str,
-    refusal: str | None = None,
-    params: dict[str, Any] | None = None,
-) -> Row:
-    """Return a posting as a row of its table."""
+def posting_row(citizen_id: UUID, posting_id: UUID, terms: Terms, moved_at: str) -> Row:
+    """Return a posting as a row of `POSTINGS`."""
     return (
         citizen_id.hex,
         posting_id.hex,
@@ -256,9 +261,6 @@ def posting_row(
         _hex(terms.party) or NULL,
         _text(terms.expires_on),
         _text(terms.carry_to),
-        str(lines),
-        refusal or NULL,
-        msgspec.json.encode(params).decode() if params else NULL,
         moved_at,
     )
 

@@ -74,16 +74,15 @@ def _spend(
 ) -> Outcome:
     require_amount(terms.points)
     require_amount(terms.reduction_g)
-    with connection.pipeline():
-        accounts = lock_account(connection, citizen_id)
-        posting = Posting(connection, citizen_id, posting_id, terms)
-        asked = ask_live_lots(connection, citizen_id)
-        if before := posting.answered_before():
-            return before
-        shares, params, refusal = _shares(live_lots(asked), terms)
-        if refusal is not None:
-            return posting.refuse(accounts, refusal, **params)
-        return posting.carry_out(accounts, [Movement(terms.kind, *share) for share in shares])
+    accounts = lock_account(connection, citizen_id)
+    posting = Posting(connection, citizen_id, posting_id, terms)
+    asked = ask_live_lots(connection, citizen_id)
+    if before := posting.answered_before():
+        return before
+    shares, params, refusal = _shares(live_lots(asked), terms)
+    if refusal is not None:
+        return posting.refuse(accounts, refusal, **params)
+    return posting.carry_out(accounts, [Movement(terms.kind, *share) for share in shares])
 
 
 def _shares(
