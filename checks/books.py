@@ -77,14 +77,6 @@ class Books:
                     yield f"lot {key}: {column} is {lot[column]}"
         yield from self._owed_that_differs()
 
-    def held_by(self, citizen_id: UUID) -> Counter[str]:
-        """Return a citizen's lots added up, by column."""
-        total: Counter[str] = Counter()
-        for (citizen, _), lot in self.lots.items():
-            if citizen == citizen_id:
-                total.update(lot)
-        return total
-
     def totals(self) -> dict[UUID, Counter[str]]:
         """Return every citizen's lots added up."""
         totals: dict[UUID, Counter[str]] = defaultdict(Counter)
