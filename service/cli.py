@@ -26,6 +26,7 @@ from service.migrate import migrate
 from service.partners import commands as partners
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings, settings_from
+from service.sharding.command import distribute_command
 from service.supervisor import serve
 from service.transparency.operating import log_group, sealer_command
 from service.web.health import refuse_unsafe_server
@@ -47,6 +48,7 @@ COMMANDS: tuple[click.Command, ...] = (
     worker_command,
     sealer_command,
     log_group,
+    distribute_command,
 )
 
 

@@ -1,0 +1,103 @@
+"""Where each table lives once Citus spreads the database over several machines, and why.
+
+*Distributed* tables are cut by citizen: all of one person's rows are on one machine, so what she
+does touches one. *Reference* tables are small and the same on every machine, for statements that
+read them beside a citizen's rows. *Local* tables stay whole on the coordinator: they are found by
+something other than the citizen's id, or are not hot.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class Placement(StrEnum):
+    """Where a table lives."""
+
+    DISTRIBUTED = "distributed"
+    REFERENCE = "reference"
+    LOCAL = "local"
+
+
+COLUMN: Final = "citizen_id"
+"""By which distributed tables are cut; it leads each of their keys."""
+
+ANCHOR: Final = "account"
+"""The first distributed table; the others lie beside it, shard by shard."""
+
+DISTRIBUTED: Final[Mapping[str, str]] = {
+    ANCHOR: "its row is the lock under which a citizen's points move",
+    "lot": "written with every transfer",
+    "transfer": "the hot append of the ledger",
+    "posting": "a caller's id is unique for its citizen, and its answer is hers",
+    "activity": "one row for each act; its key leads with the citizen",
+    "activity_detail": "read for overlaps and caps under the citizen's lock",
+    "verdict": "later decisions, beside the activity they are about",
+    "pending_activity": "what waits, beside the activity; leaves under the citizen's lock",
+    "certification_batch_item": "as many rows as acts that wait; joined with them alone",
+    "appeal": "one citizen's words about one of her activities",
+    "appeal_decision": "beside its appeal, to which its foreign key leads",
+}
+"""In the order in which they are sent: whoever is referred to goes first."""
+
+REFERENCE: Final[Mapping[str, str]] = {
+    "partner": "its name stands beside every activity that is shown; few, and never deleted",
+    "partner_change": "refers to partner; a few rows in a partner's life",
+    "scheme_rules": "read beside an activity whose grams are computed again; a version a year",
+    "entered_factor": "read into every process's rulebook; a few a year",
+    "factor_approval": "refers to entered_factor, one for each",
+    "quantification_basis": "read beside an activity; new only with a rule or a factor",
+}
+"""Likewise in order. A write goes to every machine, so only what is rarely written is here."""
+
+LOCAL: Final[Mapping[str, str]] = {
+    "activity_batch": "counts for a feed, which is a source's and of many citizens",
+    "once_claim": "a bill or an order is one whoever reports it: its key is the thing's alone",
+    "certification_batch": "of many citizens; a few a day",
+    "certification_decision": "one for each certification batch",
+    "certification_outcome": "one for each certification batch",
+    "citizen": "found from a phone or a token; locked together with what identifies her",
+    "citizen_identity": "found by its phone index, which is unique among all citizens",
+    "citizen_secret": "of the identity, written once",
+    "citizen_device": "of the identity, read at sign-in",
+    "citizen_action": "what staff and she did to the account; few",
+    "erasure": "few, and looked through as a whole",
+    "erasure_completion": "one for each erasure",
+    "refresh_family": "found by its id, which is unique among all citizens",
+    "refresh_token": "found by its digest",
+    "source_link": "a feed names accounts and asks whose they are: no citizen is known yet",
+    "released_account": "found by a source's account",
+    "one_time_code": "found by its request; nobody is known yet",
+    "staff": "few",
+    "client_assertion": "a partner's, and soon forgotten",
+    "idempotency_key": "a caller's, who may be a partner or staff",
+    "log_identity": "there is one log",
+    "log_event": "the log's, written with an erasure or a key",
+    "log_tile": "the log's, written by its one sealer",
+    "log_bundle": "the log's, written by its one sealer",
+    "log_seal": "the log's, written by its one sealer",
+    "log_head": "the log's, written by its one sealer",
+    "procrastinate_jobs": "the queue, which needs its sequence and its locks in one place",
+    "procrastinate_events": "the queue's",
+    "procrastinate_periodic_defers": "the queue's",
+    "procrastinate_workers": "the queue's",
+    "alembic_version": "the migrations' place in their row",
+}
+
+
+def placements() -> dict[str, Placement]:
+    """Return the place of every table that has one."""
+    return {
+        **dict.fromkeys(REFERENCE, Placement.REFERENCE),
+        **dict.fromkeys(DISTRIBUTED, Placement.DISTRIBUTED),
+        **dict.fromkeys(LOCAL, Placement.LOCAL),
+    }
+
+
+def is_given_up(referring: Placement, referred: Placement) -> bool:
+    """Say whether a foreign key ends where the database is spread over machines.
+
+    Citus would take a local table that refers to a reference table under its own management, and
+    every table connected with it. These three refer to partners, which nobody can delete.
+    """
+    return referring is Placement.LOCAL and referred is Placement.REFERENCE
