@@ -129,20 +129,21 @@ WITH line AS (
            count(DISTINCT recorded_at) AS moments,
            sum(points) FILTER (WHERE kind NOT IN ('carry_out', 'carry_in')) AS points
     FROM transfer WHERE posting_id IS NOT NULL GROUP BY citizen_id, posting_id
+), asked AS (
+    SELECT posting.citizen_id, id, kind, points, code AS refusal
+    FROM posting LEFT JOIN refusal
+        ON refusal.citizen_id = posting.citizen_id AND refusal.posting_id = posting.id
 )
-SELECT citizen_id, id, posting.kind, posting.points, refusal.code AS refusal,
-       line.lines AS transfers, line.points AS transfers_points, line.first_kind
-FROM posting
-LEFT JOIN refusal ON refusal.citizen_id = posting.citizen_id AND refusal.posting_id = posting.id
-FULL JOIN line USING (citizen_id, id)
-WHERE posting.id IS NULL
+SELECT citizen_id, id, asked.kind, asked.points, asked.refusal, line.lines AS transfers,
+       line.points AS transfers_points, line.first_kind
+FROM asked FULL JOIN line USING (citizen_id, id)
+WHERE asked.id IS NULL
+   OR (line.id IS NULL AND refusal IS NULL AND asked.kind <> 'invalidate')
    OR (line.id IS NOT NULL AND (
-        refusal.code IS NOT NULL
+        refusal IS NOT NULL
         OR line.firsts <> 1 OR line.last_line <> line.lines - 1 OR line.moments <> 1
-        OR line.first_kind <> CASE posting.kind WHEN 'extend' THEN 'carry_out'
-                                                ELSE posting.kind END
-        OR (posting.kind NOT IN ('invalidate', 'extend') AND posting.points <> line.points)))
-   OR (line.id IS NULL AND refusal.code IS NULL AND posting.kind <> 'invalidate')
+        OR line.first_kind <> CASE asked.kind WHEN 'extend' THEN 'carry_out' ELSE asked.kind END
+        OR (asked.kind NOT IN ('invalidate', 'extend') AND asked.points <> line.points)))
 """
 
 WITHOUT_POSTING: Final = """
