@@ -21,6 +21,7 @@ from service.ledger import api as ledger
 from service.partners import api as partners
 from service.reports import api as reports
 from service.runtime import Runtime
+from service.transparency import api as transparency
 from service.web import health, openapi
 from service.web.access import SESSION_CHECK
 from service.web.blueprint import Blueprint
@@ -39,6 +40,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     provenance.blueprint,
     rules.blueprint,
     ledger.blueprint,
+    transparency.blueprint,
     reports.blueprint,
     identity.blueprint,
     partners.blueprint,

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import psycopg
 
-from service.errors import Unavailable
+from service.transparency.errors import NodeBehind
 
 HAS_CITUS: Final = "SELECT 1 FROM pg_extension WHERE extname = 'citus'"
 
@@ -21,12 +21,6 @@ SELECT nodeid || ' ' || gid FROM run_command_on_all_nodes(
 
 LOOK_EVERY_S: Final = 0.02
 WAIT_AT_MOST_S: Final = 5.0
-
-
-class NodeBehind(Unavailable):
-    """A node of the database has not yet carried out what was decided."""
-
-    code = "node-behind"
 
 
 def wait_for_prepared(connection: psycopg.Connection[Any]) -> None:

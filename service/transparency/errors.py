@@ -1,6 +1,6 @@
 """What the log, and whoever checks one of its proofs, refuses."""
 
-from service.errors import Invalid, NotFound, Unavailable
+from service.errors import Conflict, Invalid, NotFound, Unavailable
 
 
 class ProofInvalid(Invalid):
@@ -73,3 +73,57 @@ class TileUnusable(Unavailable):
     """A tile of the log holds fewer hashes than it must."""
 
     code = "tile-unusable"
+
+
+class OutsideUnusable(Unavailable):
+    """What is kept outside the database cannot be read or written."""
+
+    code = "outside-unusable"
+
+
+class LastLogKey(Conflict):
+    """The log needs a key that signs."""
+
+    code = "last-log-key"
+
+
+class LogKeyUnknown(Conflict):
+    """The log has no such key that signs."""
+
+    code = "log-key-unknown"
+
+
+class TransactionsWentBack(Unavailable):
+    """The database numbers its transactions anew, so the log cannot tell what is new."""
+
+    code = "transactions-went-back"
+
+
+class NodeBehind(Unavailable):
+    """A node of the database has not yet carried out what was decided."""
+
+    code = "node-behind"
+
+
+class HistoryDiffers(Unavailable):
+    """The log in the database does not continue the head that was signed last."""
+
+    code = "history-differs"
+
+
+class LogRenamed(Unavailable):
+    """The log has another name than the setting says."""
+
+    code = "log-renamed"
+
+
+class LogEmpty(NotFound):
+    """Nothing has been published in the log yet."""
+
+    code = "log-empty"
+
+
+class TransferNotSealed(Conflict):
+    """The log has not yet got to this transfer."""
+
+    code = "transfer-not-sealed"

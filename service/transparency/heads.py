@@ -11,8 +11,7 @@ from typing import Any, Final
 
 import psycopg
 
-from service.errors import Unavailable
-from service.transparency.errors import ProofInvalid, TileUnusable
+from service.transparency.errors import HistoryDiffers, LogRenamed, ProofInvalid, TileUnusable
 from service.transparency.keys import LogKeys
 from service.transparency.merkle import Tree
 from service.transparency.notes import (
@@ -36,18 +35,6 @@ LOGGED_KEYS: Final = "SELECT content::json ->> 'vkey' FROM log_event WHERE kind 
 DEFAULT_ORIGIN: Final = "carbon.local/log"
 FOUND: Final = "INSERT INTO log_identity (origin) VALUES (%s) ON CONFLICT (id) DO NOTHING"
 ORIGIN: Final = "SELECT origin FROM log_identity"
-
-
-class HistoryDiffers(Unavailable):
-    """The log in the database does not continue the head that was signed last."""
-
-    code = "history-differs"
-
-
-class LogRenamed(Unavailable):
-    """The log has another name than the setting says."""
-
-    code = "log-renamed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,23 +14,11 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from service import clock, durable_files
-from service.errors import Conflict
 from service.keys import KeysUnusable, read_or_make
+from service.transparency.errors import LastLogKey, LogKeyUnknown
 from service.transparency.notes import Signer, Verifier
 
 LOG_FILE = "log-keys.json"
-
-
-class LastLogKey(Conflict):
-    """The log needs a key that signs."""
-
-    code = "last-log-key"
-
-
-class LogKeyUnknown(Conflict):
-    """The log has no such key that signs."""
-
-    code = "log-key-unknown"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,9 @@ from pathlib import Path
 from uuid import UUID
 
 from service import durable_files
-from service.errors import Unavailable
+from service.transparency.errors import OutsideUnusable
 
 ID_LENGTH = 36
-
-
-class OutsideUnusable(Unavailable):
-    """What is kept outside the database cannot be read or written."""
-
-    code = "outside-unusable"
 
 
 class Outside:

@@ -14,8 +14,8 @@ from typing import Any, Final, NamedTuple
 
 import psycopg
 
-from service.errors import Unavailable
 from service.transparency.cluster import wait_for_prepared
+from service.transparency.errors import TransactionsWentBack
 from service.transparency.merkle import HASH_BYTES, HASHES_IN_TILE, appended
 from service.transparency.tile_store import Bundle, tile_reader, write_bundles, write_tiles
 
@@ -59,12 +59,6 @@ VALUES (%s, %s, %s::xid8, %s::xid8, %s)
 
 BUNDLES_AT_A_TIME: Final = 128
 """Bounds the memory of a seal, which may have to take millions: 1 MiB of entries."""
-
-
-class TransactionsWentBack(Unavailable):
-    """The database numbers its transactions anew, so the log cannot tell what is new."""
-
-    code = "transactions-went-back"
 
 
 class Seal(NamedTuple):

@@ -10,6 +10,7 @@ import pytest
 from psycopg import errors as pg
 
 from service.transparency import sealing
+from service.transparency.errors import TransactionsWentBack
 from service.transparency.merkle import EMPTY_ROOT, Tree, leaf_hash, node_hash
 from service.transparency.sealer import sealing_connection
 from service.transparency.tile_store import tile_reader
@@ -127,7 +128,7 @@ class TestSealing:
 
         with (
             sealing_connection(books.settings) as connection,
-            pytest.raises(sealing.TransactionsWentBack),
+            pytest.raises(TransactionsWentBack),
         ):
             sealing.seal(connection)
 
