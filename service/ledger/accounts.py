@@ -59,6 +59,14 @@ class Accounts:
             self._by_citizen = {row[0]: LockedAccount._make(row) for row in rows}
         return self._by_citizen[citizen_id]
 
+    def owe(self, citizen_id: str, points: int, reduction_g: int) -> None:
+        """Keep up with a change of what she owes, for what follows under the same lock."""
+        account = self[citizen_id]
+        assert self._by_citizen is not None  # noqa: S101  it has just been read
+        self._by_citizen[citizen_id] = account._replace(
+            owed_points=account.owed_points + points, owed_g=account.owed_g + reduction_g
+        )
+
 
 def lock_accounts(connection: psycopg.Connection[Any], citizen_ids: Iterable[str]) -> Accounts:
     """Open the accounts that are missing and lock all of them until the transaction ends.

@@ -176,7 +176,7 @@ class _Invalidation:
     def _write(self) -> None:
         insert_rows(self.connection, POSTINGS, self.postings)
         write_transfers(self.connection, self.accounts, self.transfers)
-        _change_owed(self.connection, self.owed)
+        _change_owed(self.connection, self.accounts, self.owed)
 
 
 def _pairs(claims: Iterable[Claim], id_of: Any) -> tuple[str, str]:
@@ -244,16 +244,20 @@ def recoveries(accounts: Accounts, issued: Iterable[NewTransfer]) -> Iterator[Ne
         )
 
 
-def settle_owed(connection: psycopg.Connection[Any], recovered: Sequence[NewTransfer]) -> None:
+def settle_owed(
+    connection: psycopg.Connection[Any], accounts: Accounts, recovered: Sequence[NewTransfer]
+) -> None:
     """Take what was recovered off what is owed."""
     owed: dict[str, tuple[int, int]] = {}
     for transfer in recovered:
         points, grams = owed.get(transfer.citizen_id, (0, 0))
         owed[transfer.citizen_id] = points - transfer.points, grams - transfer.reduction_g
-    _change_owed(connection, owed)
+    _change_owed(connection, accounts, owed)
 
 
-def _change_owed(connection: psycopg.Connection[Any], owed: dict[str, tuple[int, int]]) -> None:
+def _change_owed(
+    connection: psycopg.Connection[Any], accounts: Accounts, owed: dict[str, tuple[int, int]]
+) -> None:
     changed = {citizen: change for citizen, change in owed.items() if change != (0, 0)}
     if changed:
         connection.execute(
@@ -264,3 +268,5 @@ def _change_owed(connection: psycopg.Connection[Any], owed: dict[str, tuple[int,
                 array_of(grams for _, grams in changed.values()),
             ),
         )
+        for citizen_id, change in changed.items():
+            accounts.owe(citizen_id, *change)

@@ -45,4 +45,4 @@ def issue_lots(
     recovered = list(recoveries(accounts, issued))
     write_transfers(connection, accounts, [*issued, *recovered])
     if recovered:
-        settle_owed(connection, recovered)
+        settle_owed(connection, accounts, recovered)
