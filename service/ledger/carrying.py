@@ -87,12 +87,12 @@ def extend(
         CarryDateInvalid: the new day is not later, or too late.
         PostingConflict: the id was used for something else.
     """
-    _require_later(expires_on, carry_to)
     terms = Terms("extend", expires_on=expires_on, carry_to=carry_to)
     accounts = lock_account(connection, citizen_id)
     posting = Posting(connection, citizen_id, posting_id, terms)
     if before := posting.answered_before():
         return before
+    _require_later(expires_on, carry_to)  # a repeat is answered whatever day it is
     lots = live_lots(ask_live_lots(connection, citizen_id))
     lot = next((lot for lot in lots if lot.expires_on == expires_on), None)
     if lot is None:

@@ -99,13 +99,13 @@ def release(
         PostingConflict: the id was used for something else.
     """
     require_amount(points)
-    require_carry_date(carry_to)
     terms = Terms("release", points, hold_id=hold_id, carry_to=carry_to)
     accounts = lock_account(connection, citizen_id)
     posting = Posting(connection, citizen_id, posting_id, terms)
     story = connection.execute(STORY, (citizen_id, hold_id))
     if before := posting.answered_before():
         return before
+    require_carry_date(carry_to)  # a repeat is answered whatever day it is
     lines = Story.read(story).held_lines()
     held = sum(line.points_left for line in lines)
     wanted = held if points is None else points
@@ -186,7 +186,6 @@ def restore(
         PostingConflict: the id was used for something else.
     """
     require_amount(points)
-    require_carry_date(carry_to)
     terms = Terms("restore", points, of_id=capture_id, carry_to=carry_to)
     return _go_on_with_capture(connection, citizen_id, posting_id, terms)
 
@@ -232,6 +231,7 @@ def _go_on_with_capture(
     posting = Posting(connection, citizen_id, posting_id, terms)
     if before := posting.answered_before():
         return before
+    require_carry_date(terms.carry_to)
     found = connection.execute(HOLD_OF_CAPTURE, (citizen_id, terms.of_id)).fetchone()
     if found is None:
         raise CaptureUnknown("There is no such capture.")

@@ -169,9 +169,7 @@ class Posting:
     def _require_same(self, first: Terms) -> None:
         for field, before, now in zip(Terms._fields, first, self.terms, strict=True):
             if before != now:
-                raise PostingConflict(
-                    "This id was used before with another {field}; choose a new id.", field=field
-                )
+                raise _conflict(field)
 
     def _lines_written(self) -> list[LotLine]:
         """Look its lines up by their ids, which follow from its own."""
@@ -203,6 +201,9 @@ class Posting:
         Args:
             accounts: with the citizen's.
             movements: in the order of the lines.
+
+        Raises:
+            PostingConflict: a transfer that is not this posting's goes by the id.
         """
         transfers = movements_as_transfers(
             self.citizen_id,
@@ -212,8 +213,18 @@ class Posting:
             of_id=self.terms.of_id,
             party=self.party,
         )
-        write_transfers(self.connection, accounts, transfers)
+        try:
+            write_transfers(self.connection, accounts, transfers)
+        except psycopg.errors.UniqueViolation as error:
+            # An issue goes by the id, or a line of another posting: no posting, yet not a new id.
+            raise _conflict("kind") from error
         return Outcome(self.id, tuple(LotLine(*movement[:4]) for movement in movements))
+
+
+def _conflict(field: str) -> PostingConflict:
+    return PostingConflict(
+        "This id was used before with another {field}; choose a new id.", field=field
+    )
 
 
 def movements_as_transfers(
