@@ -56,7 +56,40 @@ def found_city(runtime: Runtime) -> City:
     )
 
 
-def rides(count: int, seed: int) -> Iterator[bytes]:
+@dataclass(frozen=True, slots=True)
+class SmallSource:
+    """One of many sources, and which accounts it knows."""
+
+    token: str
+    window: range
+
+
+def found_sources(runtime: Runtime, count: int) -> list[SmallSource]:
+    """Make sources that share the city between them; the first one knows everybody."""
+    tokens = AccessTokens(runtime.keys, runtime.settings.issuer)
+    jwks = {"keys": [runtime.keys.signing_key.public_jwk]}
+    each, sources = CITIZENS // count, []
+    for number in range(count):
+        window = range(number * each, (number + 1) * each)
+        name = f"small-{uuid4().hex[:12]}"
+        with runtime.database.raw_transaction() as connection:
+            source = add_partner(connection, PartnerTerms(name, frozenset({"source"}), jwks))
+            known = range(CITIZENS) if number == 0 else window
+            create_simulated_citizens(
+                connection,
+                source.id,
+                [account_digest(runtime.keys, source.id, _account(n)) for n in known],
+                since=clock.now() - timedelta(days=LINKED_DAYS_AGO),
+                account_key_version=runtime.keys.account_key.version,
+            )
+        token = tokens.issue(
+            "partner", source.id, roles=["source"], name=name, lifetime=timedelta(hours=1)
+        )
+        sources.append(SmallSource(token, window))
+    return sources
+
+
+def rides(count: int, seed: int, accounts: range = range(CITIZENS)) -> Iterator[bytes]:
     """Yield lines of honest rides: other citizens, days and distances for every seed."""
     chance = random.Random(seed)
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -65,7 +98,7 @@ def rides(count: int, seed: int) -> Iterator[bytes]:
         distance_m = chance.randrange(2_000, 20_000)
         end = start + timedelta(seconds=distance_m // 10)
         yield (
-            f'{{"external_id":"ride-{seed}-{number}","account_ref":"{_account(chance.randrange(CITIZENS))}",'
+            f'{{"external_id":"ride-{seed}-{number}","account_ref":"{_account(chance.choice(accounts))}",'
             f'"behavior":"metro_ride","started_at":"{start:%Y-%m-%dT%H:%M:%S}Z",'
             f'"ended_at":"{end:%Y-%m-%dT%H:%M:%S}Z","activity_data":{{"distance_m":{distance_m}}}}}'
         ).encode()

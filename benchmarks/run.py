@@ -1,40 +1,40 @@
 """`make bench`: measure what the service promises, print a table, write `var/bench/latest.json`."""
 
 import argparse
-import itertools
 import json
-import os
-import shutil
-import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import psycopg
-
-from benchmarks import city, prefill, sql_limit
-from benchmarks.load import Load, in_another_process, request_bytes
+from benchmarks import city, log_figures, prefill, sql_limit, wallets
+from benchmarks.load import Load
+from benchmarks.requests_made import (
+    FEED_LINES,
+    account_reads,
+    feeds,
+    feeds_of,
+    single_activities,
+)
+from benchmarks.serving import FOLDER, checkpoint, fresh_settings, served
 from service.cli import prepare
-from service.db import libpq_url
+from service.db import Database, libpq_url
 from service.embedded import reachable
+from service.ledger.audit import audited, transfers_counted
+from service.ledger.invariants import CHECKS
 from service.runtime import open_runtime
-from service.settings import Settings, settings_from
-from service.supervisor import is_ready, server_command
+from service.settings import Settings
 
-FOLDER = Path("var/bench").absolute()
-FEED_LINES = 10_000
-FEED_CONNECTIONS = 6
-SMALL_CONNECTIONS = 16
 PARTS_OF_THE_LIMIT = 20
-NDJSON = "application/x-ndjson"
+WALLETS = 20_000
+SOURCES = 1_000
+LINES_OF_A_SOURCE = 400
+PROOFS = 500
 
 Figures = dict[str, Any]
 
@@ -42,168 +42,200 @@ Figures = dict[str, Any]
 def main() -> None:
     """Measure everything that was asked for."""
     asked = _arguments()
-    settings = _settings()
-    with reachable(settings) as ready:
+    with reachable(fresh_settings()) as ready:
         prepare(ready)
-        runtime = open_runtime(ready)
-        founded = city.found_city(runtime)
-        runtime.close()
-        _checkpoint(ready)
-        figures: Figures = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds")}
-        with _served(ready):
-            _warm_up(ready, founded)
-            figures["batch_ingest"] = _batch_ingest(ready, founded, asked.seconds, seed=1000)
-            figures["single_activity"] = _single_activity(ready, founded, asked.seconds)
-            figures["account_read"] = _account_read(ready, founded, asked.seconds)
-        _add_limit(figures["batch_ingest"], ready, founded)
-        if asked.stored:
-            figures["batch_ingest_stored"] = _with_stored(ready, founded, asked, figures)
-    _report(figures)
+        Bench(ready, asked.seconds, asked.stored).run()
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10, help="of load for each figure")
     parser.add_argument(
-        "--stored", type=int, default=5_000_000, help="activities stored for the last; 0: skip"
+        "--stored", type=int, default=10_000_000, help="transfers stored for the last; 0: skip"
     )
     return parser.parse_args()
 
 
-def _settings() -> Settings:
-    FOLDER.parent.mkdir(mode=0o700, exist_ok=True)
-    home = FOLDER / "home"
-    shutil.rmtree(home, ignore_errors=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    base = settings_from(
-        {"CARBON_HOME": str(home), "PORT": str(port), "CARBON_RATE_LIMIT": "1000000000"}
-    )
-    return replace(base, workers=2)
+class Bench:
+    """One run on one fresh installation."""
 
+    def __init__(self, settings: Settings, seconds: float, stored: int) -> None:
+        self.settings = settings
+        self.seconds = seconds
+        self.stored = stored
+        self.figures: Figures = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds")}
+        runtime = open_runtime(settings)
+        self.city = city.found_city(runtime)
+        self.sources = city.found_sources(runtime, SOURCES)
+        runtime.close()
+        self.database = Database(settings.database_url)
+        self.wallets = wallets.filled(self.database, WALLETS)
+        checkpoint(settings)
 
-@contextmanager
-def _served(settings: Settings) -> Iterator[None]:
-    """Serve with two workers, and end the server by its process id."""
-    environment = {
-        **os.environ,
-        "CARBON_HOME": str(settings.home),
-        "PORT": str(settings.port),
-        "DATABASE_URL": settings.database_url,
-        "ERASER_DATABASE_URL": settings.eraser_database_url,
-        "REDIS_URL": settings.redis_url,
-        "CARBON_RATE_LIMIT": str(settings.rate_limit_per_minute),
-    }
-    server = subprocess.Popen(server_command(settings), env=environment)
-    try:
-        while not is_ready(settings.port):
-            if server.poll() is not None:
-                raise SystemExit("The server did not start.")
-            time.sleep(0.1)
-        yield
-    finally:
-        server.terminate()
-        server.wait(30)
+    def run(self) -> None:
+        """Measure, and report after each part, so that a run that is cut short has said much."""
+        with served(self.settings):
+            self._warm_up()
+            self.figures["batch_ingest"] = self._ingest(seed=1000)
+            self._report()
+            self.figures["single_activity"] = _figures(
+                single_activities(self.settings, self.city, self.seconds, seed=2000)
+            )
+            self.figures["account_read"] = _figures(
+                account_reads(self.settings, self.city, self.seconds)
+            )
+            self.figures["hold_capture"] = self._spending()
+            self.figures["hot_wallet"] = self._spending(hot=True)
+            self.figures["seal"] = self._seal()
+            self.figures["proof_ms"] = self._proofs()
+            self.figures |= self._one_source_and_a_thousand()
+        self._add_limit()
+        self._report()
+        if self.stored:
+            self._measure_stored()
+            self._report()
+        self._measure_without_log()
+        self._report()
+        self.database.close()
 
+    def _warm_up(self) -> None:
+        feeds(self.settings, self.city, seconds=2, seed=10)
+        single_activities(self.settings, self.city, seconds=1, seed=20)
+        account_reads(self.settings, self.city, seconds=1)
+        wallets.measure(self.settings.database_url, self.wallets, 1)
 
-def _warm_up(settings: Settings, founded: city.City) -> None:
-    _feeds(settings, founded, seconds=2, seed=10)
-    _small(settings, founded, seconds=1, seed=20)
-    _reads(settings, founded, seconds=1)
+    def _ingest(self, seed: int, seconds: float = 0) -> Figures:
+        load = feeds(self.settings, self.city, seconds or self.seconds, seed)
+        return {**_figures(load), "per_s": round(load.per_s * FEED_LINES)}
 
+    def _spending(self, *, hot: bool = False) -> Figures:
+        url = self.settings.database_url
+        load = wallets.measure(url, self.wallets, self.seconds, hot=hot)
+        return {**_figures(load), "errors": load.refused}
 
-def _batch_ingest(settings: Settings, founded: city.City, seconds: float, seed: int) -> Figures:
-    load = _feeds(settings, founded, seconds, seed)
-    return {**_figures(load), "per_s": round(load.per_s * FEED_LINES)}
+    def _seal(self) -> Figures:
+        """Wait for heads while feeds come in as fast as they are taken."""
+        ingest: list[Figures] = []
+        busy = threading.Thread(target=lambda: ingest.append(self._ingest(seed=3000)))
+        busy.start()
+        time.sleep(1)
+        load = log_figures.time_to_head(self.database, self.seconds - 2)
+        busy.join()
+        return {
+            **_figures(load),
+            "max_ms": round(max(load.latencies_ms), 1),
+            "beside_ingest_per_s": ingest[0]["per_s"],
+        }
 
+    def _proofs(self) -> Figures:
+        with self.database.raw_transaction() as connection:
+            some = connection.execute(
+                "SELECT citizen_id, id FROM transfer WHERE kind = 'issue' LIMIT 50000"
+            ).fetchall()
+        return _figures(log_figures.time_to_prove(self.database, some, PROOFS))
 
-def _feeds(settings: Settings, founded: city.City, seconds: float, seed: int) -> Load:
-    feeds = int(seconds * 60_000 / FEED_LINES) + FEED_CONNECTIONS
+    def _one_source_and_a_thousand(self) -> Figures:
+        """Send equal feeds, once all from one source and once each from another."""
+        lines, seconds = LINES_OF_A_SOURCE, self.seconds / 2
+        one, many = self.sources[0], self.sources
+        found: dict[str, list[float]] = {"one_source": [], "thousand_sources": []}
+        for turn in range(2):
+            for name, sources in (("one_source", [one]), ("thousand_sources", many)):
+                seed = 10_000_000 * (1 + turn) + (0 if sources is many else 5_000_000)
 
-    def prepared() -> Iterator[bytes]:
-        return iter(
-            [
-                request_bytes(
-                    "POST",
-                    "/v1/activity-batches",
-                    founded.source_token,
-                    b"\n".join(city.rides(FEED_LINES, seed + number)) + b"\n",
-                    NDJSON,
-                )
-                for number in range(feeds)
-            ]
+                def feed(
+                    number: int, sources: list[city.SmallSource] = sources, seed: int = seed
+                ) -> tuple[str, list[bytes]]:
+                    source = sources[number % len(sources)]
+                    window = many[number % len(many)].window
+                    return source.token, list(city.rides(lines, seed + number, window))
+
+                load = feeds_of(self.settings, feed, seconds, lines)
+                found[name].append(load.per_s * lines)
+        rates = {name: round(sum(each) / len(each)) for name, each in found.items()}
+        ratio = round(rates["one_source"] / rates["thousand_sources"], 3)
+        return {"sources": {**rates, "ratio": ratio}}
+
+    def _add_limit(self) -> None:
+        limit = sql_limit.measure(
+            self.settings.database_url,
+            self.city.citizen_ids,
+            self.city.source_id,
+            parts=PARTS_OF_THE_LIMIT,
+            callers=2,
         )
+        ingest = self.figures["batch_ingest"]
+        ingest["sql_limit_per_s"] = round(limit)
+        ingest["ratio"] = round(ingest["per_s"] / limit, 3)
 
-    return _all_answered(in_another_process(settings.port, FEED_CONNECTIONS, seconds, prepared))
-
-
-def _single_activity(settings: Settings, founded: city.City, seconds: float) -> Figures:
-    load = _small(settings, founded, seconds, seed=2000)
-    return {**_figures(load), "per_s": round(load.per_s)}
-
-
-def _small(settings: Settings, founded: city.City, seconds: float, seed: int) -> Load:
-    def prepared() -> Iterator[bytes]:
-        return iter(
-            [
-                request_bytes("POST", "/v1/activity-batches", founded.source_token, ride, NDJSON)
-                for ride in city.rides(int(seconds * 4_000), seed)
-            ]
+    def _measure_stored(self) -> None:
+        """Measure once more with millions stored and sealed, and a checkpoint in the middle."""
+        prefill.store(
+            self.settings.migration_database_url,
+            [each.hex for each in self.city.citizen_ids],
+            self.city.source_id.hex,
+            activities=self.stored,
         )
+        checkpoint(self.settings)
+        with served(self.settings):
+            began_at = time.perf_counter()
+            log_figures.time_to_head(self.database, 0.001)
+            backlog_s = time.perf_counter() - began_at
+            feeds(self.settings, self.city, seconds=2, seed=4000)
+            at_the_same_time = subprocess.Popen(
+                [sys.executable, "-c", CHECKPOINT, libpq_url(self.settings.migration_database_url)]
+            )
+            ingest = self._ingest(seed=5000, seconds=self.seconds * 2)
+            at_the_same_time.wait(120)
+            spending = self._spending()
+            proofs = self._proofs()
+        for name, each in {"batch_ingest": ingest, "hold_capture": spending}.items():
+            share = each["per_s"] / self.figures[name]["per_s"]
+            self.figures[f"{name}_stored"] = {**each, "share_of_empty": round(share, 3)}
+        self.figures["proof_ms_stored"] = proofs
+        self.figures["stored"] = {
+            "transfers": self.stored,
+            "sealed_per_s": round(self.stored / backlog_s),
+        }
+        self.figures["audit_per_s"] = self._audit()
 
-    return _all_answered(in_another_process(settings.port, SMALL_CONNECTIONS, seconds, prepared))
+    def _audit(self) -> Figures:
+        transfers = transfers_counted(self.database)
+        began_at = time.perf_counter()
+        findings = list(audited(self.database, CHECKS))
+        seconds = time.perf_counter() - began_at
+        return {
+            "transfers": transfers,
+            "seconds": round(seconds, 1),
+            "per_s": round(transfers / seconds),
+            "broken": sum(finding.differences > 0 for finding in findings),
+        }
 
+    def _measure_without_log(self) -> None:
+        """Measure ingest with the log, without it, and with it again; the mean is compared."""
+        with_log, without = [], 0
+        for turn, application in enumerate(("wsgi:app", "benchmarks.without_log:app", "wsgi:app")):
+            has_log = application == "wsgi:app"
+            with served(self.settings, application=application, is_sealed=has_log):
+                feeds(self.settings, self.city, seconds=2, seed=6000 + 1000 * turn)
+                rate = self._ingest(seed=6500 + 1000 * turn)["per_s"]
+            if has_log:
+                with_log.append(rate)
+            else:
+                without = rate
+        self.figures["log_cost"] = {
+            "with_log_per_s": with_log,
+            "without_log_per_s": without,
+            "ratio": round(sum(with_log) / len(with_log) / without, 3),
+        }
 
-def _account_read(settings: Settings, founded: city.City, seconds: float) -> Figures:
-    load = _reads(settings, founded, seconds)
-    return {**_figures(load), "per_s": round(load.per_s)}
-
-
-def _reads(settings: Settings, founded: city.City, seconds: float) -> Load:
-    def prepared() -> Iterator[bytes]:
-        requests = [
-            request_bytes("GET", "/v1/me/account", token) for token in founded.citizen_tokens
-        ]
-        return itertools.cycle(requests)
-
-    return _all_answered(in_another_process(settings.port, SMALL_CONNECTIONS, seconds, prepared))
-
-
-def _add_limit(figures: Figures, settings: Settings, founded: city.City) -> None:
-    limit = sql_limit.measure(
-        settings.database_url,
-        founded.citizen_ids,
-        founded.source_id,
-        parts=PARTS_OF_THE_LIMIT,
-        callers=2,
-    )
-    figures["sql_limit_per_s"] = round(limit)
-    figures["ratio"] = round(figures["per_s"] / limit, 3)
-
-
-def _with_stored(
-    settings: Settings, founded: city.City, asked: argparse.Namespace, figures: Figures
-) -> Figures:
-    """Measure once more with millions stored and a checkpoint in the middle of it."""
-    stored = prefill.store(
-        settings.database_url
-        if not settings.migration_database_url
-        else settings.migration_database_url,
-        [each.hex for each in founded.citizen_ids],
-        founded.source_id.hex,
-        activities=asked.stored,
-    )
-    _checkpoint(settings)
-    with _served(settings):
-        _warm_up_feeds(settings, founded)
-        checkpoint = subprocess.Popen(
-            [sys.executable, "-c", CHECKPOINT, libpq_url(settings.migration_database_url)]
-        )
-        found = _batch_ingest(settings, founded, asked.seconds * 2, seed=5000)
-        checkpoint.wait(120)
-    share = found["per_s"] / figures["batch_ingest"]["per_s"]
-    return {**found, "stored": stored, "share_of_empty": round(share, 3)}
+    def _report(self) -> None:
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        (FOLDER / "latest.json").write_text(json.dumps(self.figures, indent=2) + "\n")
+        for name, each in self.figures.items():
+            if isinstance(each, dict):
+                print(f"{name:22}", "  ".join(f"{key} {value}" for key, value in each.items()))
+        print(flush=True)
 
 
 CHECKPOINT = (
@@ -212,43 +244,14 @@ CHECKPOINT = (
 )
 
 
-def _warm_up_feeds(settings: Settings, founded: city.City) -> None:
-    _feeds(settings, founded, seconds=2, seed=4000)
-
-
-def _checkpoint(settings: Settings) -> None:
-    with psycopg.connect(libpq_url(settings.migration_database_url), autocommit=True) as connection:
-        connection.execute("CHECKPOINT")
-
-
-def _all_answered(load: Load) -> Load:
-    if load.refused:
-        raise SystemExit(f"{load.refused} requests were refused; the figures would mean nothing.")
-    return load
-
-
 def _figures(load: Load) -> Figures:
     return {
-        "per_s": 0,
+        "per_s": round(load.per_s),
         "p50_ms": round(load.percentile_ms(0.50), 1),
         "p99_ms": round(load.percentile_ms(0.99), 1),
         "requests": load.answered,
         "seconds": round(load.seconds, 1),
     }
-
-
-def _report(figures: Figures) -> None:
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / "latest.json").write_text(json.dumps(figures, indent=2) + "\n")
-    print(f"{'':22}{'per_s':>10}{'p50_ms':>10}{'p99_ms':>10}")
-    for name, each in figures.items():
-        if isinstance(each, dict):
-            print(f"{name:22}{each['per_s']:>10,}{each['p50_ms']:>10}{each['p99_ms']:>10}")
-    limit = figures["batch_ingest"]
-    print(f"SQL alone: {limit['sql_limit_per_s']:,} rows/s; ratio {limit['ratio']}")
-    stored = figures.get("batch_ingest_stored")
-    if stored:
-        print(f"With {stored['stored']:,} stored: {stored['share_of_empty']:.0%} of the empty rate")
 
 
 if __name__ == "__main__":
