@@ -48,6 +48,9 @@ END $do$
 """
 
 
+FUNCTION: Final = "public.moved_after(timestamptz)"
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One thing to do, in words and in SQL."""
@@ -99,6 +102,10 @@ def _prepared_nodes(state: State, host: str, port: int) -> Iterator[Step]:
         " FROM run_command_on_workers({}) WHERE NOT success"
     ).format(sql.Literal(ROLES_ELSEWHERE))
     yield Step("make sure that every machine has the roles", (everywhere,))
+    yield Step(
+        f"{FUNCTION}: to every machine, where the shards call it",
+        (_call("create_distributed_function", FUNCTION),),
+    )
 
 
 def _give_up(key: ForeignKey) -> Step:
