@@ -9,6 +9,7 @@ from service.access_tokens import AccessTokens
 from service.activities import account_api
 from service.activities.appeals import api as appeals
 from service.activities.certification import api as certification
+from service.activities.corrections import api as corrections
 from service.activities.intake import api as intake
 from service.activities.intake.desk import Intake
 from service.activities.provenance import api as provenance
@@ -36,6 +37,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     intake.blueprint,
     certification.blueprint,
     appeals.blueprint,
+    corrections.blueprint,
     account_api.blueprint,
     provenance.blueprint,
     rules.blueprint,

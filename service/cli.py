@@ -9,6 +9,7 @@ import click
 
 from service.activities.audit import CHECKS as ACTIVITY_CHECKS
 from service.activities.certification.commands import certification_group
+from service.activities.corrections.commands import activity_group
 from service.activities.importing.command import import_command
 from service.activities.provenance.command import recompute_command
 from service.activities.rules.commands import factors_group, rules_group
@@ -39,6 +40,7 @@ COMMANDS: tuple[click.Command, ...] = (
     identity.citizen_group,
     partners.group,
     certification_group,
+    activity_group,
     factors_group,
     rules_group,
     recompute_command,

@@ -16,6 +16,7 @@ MODELS = (
     "service.partners.models",
     "service.ledger.models",
     "service.activities.models",
+    "service.activities.corrections.models",
     "service.transparency.models",
     "service.web.models",
 )

@@ -45,6 +45,8 @@ ONLY_GROW = (
     "log_bundle",
     "log_seal",
     "log_head",
+    "correction",
+    "invalidation",
 )
 
 REWRITES = {
@@ -164,7 +166,16 @@ class TestATableThatOnlyGrows:
                 connection.execute(statement)
 
 
-@pytest.mark.parametrize("table", ["activity_detail", "appeal", "appeal_decision"])
+@pytest.mark.parametrize("table", 
+    "table",
+    [
+        "activity_detail",
+        "appeal",
+        "appeal_decision",
+        "correction_reason",
+        "invalidation_proposal",
+    ],
+)
 def test_details_can_be_taken_away_but_not_changed(runtime: Runtime, table: str) -> None:
     with psycopg.connect(runtime.settings.migration_database_url) as connection:
         enabled = connection.execute(

@@ -19,14 +19,15 @@ latest AS NOT MATERIALIZED (
 
 COUNTS = "coalesce(latest.verdict IN ('certified', 'pending'), {first})"
 
-ISSUES_EQUAL_CERTIFIED = f"""
-WITH {LATEST}, certified AS (
-    SELECT a.citizen_id, a.id, coalesce(latest.points, a.points) AS points,
-           coalesce(latest.reduction_g, a.reduction_g) AS reduction_g
+# An act is certified once, by its first verdict or a later one, even if it is invalidated then.
+ISSUES_EQUAL_CERTIFIED = """
+WITH certified AS (
+    SELECT a.citizen_id, a.id, coalesce(v.points, a.points) AS points,
+           coalesce(v.reduction_g, a.reduction_g) AS reduction_g
     FROM activity a
-    LEFT JOIN latest ON latest.citizen_id = a.citizen_id AND latest.activity_id = a.id
-                     AND latest.verdict = 'certified'
-    WHERE a.verdict = 'certified' OR latest.activity_id IS NOT NULL
+    LEFT JOIN verdict v ON v.citizen_id = a.citizen_id AND v.activity_id = a.id
+                        AND v.verdict = 'certified'
+    WHERE a.verdict = 'certified' OR v.activity_id IS NOT NULL
 ), issued AS (
     SELECT citizen_id, id, points, reduction_g FROM transfer WHERE kind = 'issue'
 )
@@ -35,6 +36,54 @@ SELECT citizen_id, id AS activity_id, certified.points, issued.points AS issued_
 FROM certified FULL JOIN issued USING (citizen_id, id)
 WHERE certified.points IS DISTINCT FROM issued.points
    OR certified.reduction_g IS DISTINCT FROM issued.reduction_g
+"""
+
+INVALIDATED_IS_TAKEN_BACK = f"""
+WITH {LATEST}, gone AS (
+    SELECT citizen_id, activity_id FROM latest WHERE verdict = 'invalidated'
+), taken AS (
+    SELECT citizen_id, of_id AS activity_id, points, reduction_g FROM posting
+    WHERE kind = 'invalidate'
+)
+SELECT either.*, issued.points, issued.reduction_g
+FROM (
+    SELECT citizen_id, activity_id, gone.activity_id IS NULL AS stands,
+           taken.points AS taken_points, taken.reduction_g AS taken_g
+    FROM gone FULL JOIN taken USING (citizen_id, activity_id)) AS either
+LEFT JOIN transfer issued ON issued.citizen_id = either.citizen_id
+    AND issued.id = either.activity_id AND issued.kind = 'issue'
+WHERE stands OR (issued.points, issued.reduction_g) IS DISTINCT FROM (taken_points, taken_g)
+"""
+
+# A record has one newest revision, reached step by step; an erasure takes words only.
+REVISIONS_FOLLOW = f"""
+WITH {LATEST}, corrected AS (
+    SELECT citizen_id, corrected_id, activity_id, revision, invalidated_points, invalidated_g
+    FROM correction
+), replaced AS (
+    SELECT citizen_id, activity_id, cause_id FROM verdict WHERE code = 'corrected'
+)
+SELECT coalesce(c.citizen_id, r.citizen_id) AS citizen_id,
+       coalesce(c.corrected_id, r.activity_id) AS activity_id, c.activity_id AS replaced_by,
+       c.revision, a.revision AS revision_found, latest.verdict
+FROM (SELECT * FROM corrected WHERE activity_id IS NOT NULL) c
+FULL JOIN replaced r ON r.citizen_id = c.citizen_id AND r.activity_id = c.corrected_id
+    AND r.cause_id = c.activity_id
+LEFT JOIN activity a ON a.citizen_id = c.citizen_id AND a.id = c.activity_id
+LEFT JOIN latest ON latest.citizen_id = c.citizen_id AND latest.activity_id = c.corrected_id
+WHERE c.corrected_id IS NULL OR r.activity_id IS NULL OR a.revision IS DISTINCT FROM c.revision
+   OR coalesce(latest.verdict NOT IN ('corrected', 'invalidated'), true)
+UNION ALL
+SELECT citizen_id, id, NULL, revision, NULL, verdict FROM activity a
+WHERE revision > 0 AND NOT EXISTS (
+    SELECT FROM correction c WHERE c.citizen_id = a.citizen_id AND c.activity_id = a.id)
+"""
+
+FALSE_BY_TWO = """
+SELECT citizen_id, activity_id, v.verdict, i.proposed_by, i.approved_by
+FROM (SELECT citizen_id, activity_id, verdict FROM verdict WHERE code = 'found-false') v
+FULL JOIN invalidation i USING (citizen_id, activity_id)
+WHERE v.activity_id IS NULL OR i.activity_id IS NULL
 """
 
 DETAILS_BELONG = """
@@ -98,21 +147,25 @@ WHERE own.tier = '{SELF_RECORDED}'
 """
 
 # First by a digest of the id, which takes a third of the time; then what it points at, in full.
-COUNTED_TWICE = f"""
+# Of one citizen only the newest revision counts.
+COUNTED_RECORDS: Final = f"""
 WITH {LATEST}, counted AS NOT MATERIALIZED (
-    SELECT a.source_id, a.external_id, a.revision, a.id,
-           hashtextextended(a.external_id, a.revision) AS digest
+    SELECT a.source_id, a.external_id, a.citizen_id, a.id,
+           hashtextextended(a.external_id, 0) AS digest
     FROM activity a
     LEFT JOIN latest ON latest.citizen_id = a.citizen_id AND latest.activity_id = a.id
     WHERE a.source_id IS NOT NULL AND {COUNTS.format(first="a.verdict <> 'refused'")}
 ), suspect AS MATERIALIZED (
     SELECT source_id, digest FROM counted GROUP BY source_id, digest HAVING count(*) > 1
 )
-SELECT source_id, external_id, revision, count(*) AS activities,
+"""
+
+COUNTED_TWICE = f"""{COUNTED_RECORDS}
+SELECT source_id, external_id, count(*) AS activities,
        (array_agg(id ORDER BY id))[:2] AS activity_ids
 FROM suspect JOIN counted USING (source_id, digest)
 WHERE (SELECT count(*) FROM suspect) > 0
-GROUP BY source_id, external_id, revision HAVING count(*) > 1
+GROUP BY source_id, external_id HAVING count(*) > 1
 """
 
 # What a human let in on appeal is beyond the caps that refused it.
@@ -240,6 +293,21 @@ CHECKS: tuple[Check, ...] = (
         "Every issue is one certified activity, every certified activity one issue, with equal"
         " points and grams.",
         ISSUES_EQUAL_CERTIFIED,
+    ),
+    Check(
+        "invalidated-is-taken-back",
+        "What every invalidated activity gave was taken back or is owed, and nothing else.",
+        INVALIDATED_IS_TAKEN_BACK,
+    ),
+    Check(
+        "revisions-follow",
+        "Every revision took the place of the one before it, which does not count any more.",
+        REVISIONS_FOLLOW,
+    ),
+    Check(
+        "found-false-by-two",
+        "Whatever staff invalidated was decided by two people.",
+        FALSE_BY_TWO,
     ),
     Check(
         "activities-have-details",

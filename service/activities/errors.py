@@ -157,3 +157,45 @@ class RulesInvalid(Invalid):
     """The rules cannot be like this."""
 
     code = "rules-invalid"
+
+
+class CorrectionSuperseded(Conflict):
+    """The record was corrected before with other content."""
+
+    code = "correction-superseded"
+
+
+class NotCorrectable(Conflict):
+    """The scheme has taken this record back."""
+
+    code = "not-correctable"
+
+
+class CorrectedTooOften(Conflict):
+    """The record was corrected too often."""
+
+    code = "corrected-too-often"
+
+
+class NothingCorrected(Conflict):
+    """The correction changes nothing."""
+
+    code = "nothing-corrected"
+
+
+class ConsentMissing(Conflict):
+    """No consent of the citizen covers the restated act."""
+
+    code = "consent-missing"
+
+
+class NothingToInvalidate(Conflict):
+    """The activity does not count."""
+
+    code = "nothing-to-invalidate"
+
+
+class InvalidationNotProposed(Conflict):
+    """Nobody has proposed to invalidate the activity."""
+
+    code = "invalidation-not-proposed"

@@ -147,6 +147,13 @@ class Activity(Base):
     recorded_at: Mapped[RecordedAt]
 
     __table_args__ = (
+        Index(
+            "ix_activity_id",
+            "id",
+            postgresql_using="brin",
+            postgresql_ops={"id": "uuid_bloom_ops"},
+            postgresql_with={"pages_per_range": 64, "autosummarize": "on"},
+        ),
         CheckConstraint("verdict IN ('certified', 'pending', 'refused')", name="verdict_is_known"),
         CheckConstraint("verdict <> 'refused' OR code IS NOT NULL", name="a_refusal_has_a_reason"),
         CheckConstraint(
@@ -200,7 +207,8 @@ class Verdict(Base):
 
     __table_args__ = (
         CheckConstraint(
-            "verdict IN ('certified', 'pending', 'refused', 'withdrawn', 'superseded', 'erased')",
+            "verdict IN ('certified', 'pending', 'refused', 'withdrawn', 'superseded', 'erased',"
+            " 'corrected', 'invalidated')",
             name="verdict_is_known",
         ),
         CheckConstraint(

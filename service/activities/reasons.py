@@ -68,6 +68,11 @@ UNREADABLE: Final[dict[str, dict[Language, str]]] = {
         "en": "No behavior is called {behavior}; GET /v1/methodologies lists them.",
         "zh": "没有名为 {behavior} 的行为；可用行为见 GET /v1/methodologies。",
     },
+    "behavior-differs": {
+        "en": "A correction cannot change the behavior. Please withdraw the record and report the "
+        "other act under an external_id of its own.",
+        "zh": "更正不能更改行为类型；请撤回该记录，并以新的 external_id 报送另一行为。",
+    },
     "source-link-missing": {
         "en": "No active link of a citizen covers this account at the time of the act. "
         "The record is not kept; it may be sent again once she has linked it.",
@@ -165,6 +170,22 @@ REFUSED: Final[dict[str, dict[Language, str]]] = {
     "appeal-upheld": {
         "en": "A human looked again and the act counts; the words are with your appeal.",
         "zh": "经人工复核，该行为予以计入；具体说明见您的申诉。",
+    },
+    "corrected": {
+        "en": "The source has corrected this record; another revision took its place.",
+        "zh": "数据来源已更正该记录，由更正后的记录取代。",
+    },
+    "withdrawn-by-source": {
+        "en": "The source has withdrawn this record: there was no such act.",
+        "zh": "数据来源已撤回该记录：并无此行为。",
+    },
+    "found-false": {
+        "en": "Two of the scheme's staff found that this act was not as it was recorded.",
+        "zh": "经平台两名工作人员核实，该行为与记录不符。",
+    },
+    "double-record": {
+        "en": "The source had reported the same act for somebody else before.",
+        "zh": "数据来源此前已为他人报送过同一行为。",
     },
     "erased": {"en": "The person has been erased.", "zh": "该用户的信息已删除。"},
 }

@@ -158,6 +158,15 @@ def partner_of_staff(connection: psycopg.Connection[Any], staff_id: UUID) -> UUI
     return found[0] if found else None
 
 
+def name_of_staff(connection: psycopg.Connection[Any], staff_id: UUID) -> str:
+    """Return the name under which a staff member decides."""
+    found = connection.execute("SELECT name FROM staff WHERE id = %s", [staff_id]).fetchone()
+    if found is None:
+        raise StaffUnknown("There is no staff member named {name}.", name=str(staff_id))
+    name: str = found[0]
+    return name
+
+
 def _check_terms(name: str, role: Role, partner_id: UUID | None) -> None:
     if not (1 <= len(name) <= LONGEST_NAME and name.isprintable() and name == name.strip()):
         raise StaffTermsInvalid("A name is 1 to 64 printable characters.")

@@ -25,6 +25,8 @@ class Item(msgspec.Struct, omit_defaults=True):
     points: int | None = None
     first_verdict: str | None = None
     """Of a duplicate: what was decided when the record came first."""
+    present_verdict: str | None = None
+    """Of a duplicate that was corrected or taken back since; `code` says why."""
 
 
 class FeedAnswer(msgspec.Struct):
@@ -87,4 +89,5 @@ def item(outcome: Outcome, language: Language) -> Item:
         outcome.reduction_g,
         outcome.points,
         outcome.first_verdict,
+        outcome.present_verdict,
     )

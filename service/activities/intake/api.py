@@ -65,7 +65,7 @@ def record_feed() -> Response:
     """
     is_gzip = _feed_is_gzip()
     lines = read_feed(request.stream, is_gzip=is_gzip)
-    feed = intake().record_feed(_calling_source(), lines)
+    feed = intake().record_feed(calling_source(), lines)
     minimal = "return=minimal" in request.headers.get("Prefer", "")
     answer = feed_answer(feed, _language(), minimal=minimal)
     response = _json(200, answer)
@@ -91,7 +91,7 @@ def record_own_activity() -> Response:
     request.get_json()
     line = read_own_line(request.get_data())
     if isinstance(line, Unreadable):
-        raise _invalid(line)
+        raise invalid(line)
     source = Source(None, runtime().settings.region, SELF_RECORDED, None)
     return _own_answer(intake().record_own(source, current_caller().id, line))
 
@@ -134,7 +134,7 @@ def _feed_is_gzip() -> bool:
     return encoding == "gzip"
 
 
-def _calling_source() -> Source:
+def calling_source() -> Source:
     """Return the partner that calls, as intake sees it."""
     with raw_transaction() as connection:
         partner = partner_by_id(connection, current_caller().id)
@@ -150,7 +150,7 @@ def _calling_source() -> Source:
 
 def _own_answer(outcome: Outcome) -> Response:
     if outcome.activity_id is None:
-        raise _invalid(Unreadable(outcome.code or "json-malformed", outcome.params or {}))
+        raise invalid(Unreadable(outcome.code or "json-malformed", outcome.params or {}))
     if outcome.verdict == "conflict":
         raise ActivityConflict(
             "You have recorded {external_id} before with other content.",
@@ -160,7 +160,8 @@ def _own_answer(outcome: Outcome) -> Response:
     return _json(200 if outcome.verdict == "duplicate" else 201, item(outcome, _language()))
 
 
-def _invalid(flaw: Unreadable) -> ValidationFailed:
+def invalid(flaw: Unreadable) -> ValidationFailed:
+    """Return the refusal of a record that cannot be read."""
     detail = sentence(flaw.code, flaw.params, _language())
     pointer = str(flaw.params.get("pointer", ""))
     return ValidationFailed(

@@ -92,6 +92,8 @@ class Candidate:
     """Why it is refused; None: nothing speaks against it so far."""
     is_frozen: bool
     simulated: bool
+    revision: int = 0
+    """How often its source has restated the record."""
 
     @property
     def day(self) -> date:
@@ -140,10 +142,22 @@ class Ground:
 class Examiner:
     """Judges the acts of one source by one edition of the rules, at one moment."""
 
-    def __init__(self, source: Source, rulebook: Rulebook, now: datetime) -> None:
+    def __init__(
+        self, source: Source, rulebook: Rulebook, now: datetime, received_at: datetime | None = None
+    ) -> None:
+        """Prepare to judge.
+
+        Args:
+            source: who reports.
+            rulebook: the rules in force.
+            now: an act that ends later is in the future.
+            received_at: when the record came first, if it is restated now: lateness is counted to
+                then.
+        """
         self.source = source
         self.rulebook = rulebook
         self.now_s = now.timestamp()
+        self.received_s = self.now_s if received_at is None else received_at.timestamp()
         self._key = source.key.hex()
         self._grounds: dict[tuple[str, int], Ground] = {}
 
@@ -156,6 +170,7 @@ class Examiner:
         account_digest: str | None = None,
         is_frozen: bool = False,
         simulated: bool = False,
+        revision: int = 0,
     ) -> Candidate | Unreadable:
         """Judge one act by itself.
 
@@ -190,7 +205,7 @@ class Examiner:
         return Candidate(
             number,
             citizen_id,
-            derived_id(f"{citizen_id}:{self._key}:0:{line.external_id}"),
+            derived_id(f"{citizen_id}:{self._key}:{revision}:{line.external_id}"),
             line.external_id,
             behavior,
             started_at,
@@ -208,6 +223,7 @@ class Examiner:
             reason,
             is_frozen,
             simulated,
+            revision,
         )
 
     def _ground(self, behavior: str, start_s: float) -> Ground | None:
@@ -238,7 +254,7 @@ class Examiner:
                 f'"{name}"'.encode() for name in binding.data_type.__struct_encode_fields__
             ),
             latest_end_s=self.now_s + (rules.clock_tolerance_s if rules else 0),
-            earliest_end_s=self.now_s - (rules.lateness_days * DAY_S if rules else 0),
+            earliest_end_s=self.received_s - (rules.lateness_days * DAY_S if rules else 0),
             refusal=binding.refusal,
             longest_s=longest_s,
             farthest_m=limits.max_distance_m if limits else None,

@@ -18,6 +18,7 @@ from service.activities.intake.neighbours import (
 from service.activities.intake.outcomes import Known, Outcome, outcome_of, repeated, repeated_here
 from service.activities.intake.readings import READING_OVERLAP, Reading, Readings
 from service.activities.intake.recording import Decided
+from service.activities.intake.revisions import revisions_of
 from service.bulk import array_of
 from service.keys import KeyRing
 from service.methodologies import exclusion_for
@@ -68,9 +69,13 @@ def ask_known(
     return connection.execute(READ_KNOWN, (array_of(citizens), activities))
 
 
-def sort_out(rows: Iterable[tuple[Any, ...]], candidates: Sequence[Candidate]) -> Sorted:
+def sort_out(
+    connection: psycopg.Connection[Any],
+    rows: Iterable[tuple[Any, ...]],
+    candidates: Sequence[Candidate],
+) -> Sorted:
     """Tell what is new from repeats and contradictions of what is recorded."""
-    known = {row[0]: Known(*row[1:]) for row in rows}
+    known = revisions_of(connection, {row[0]: Known(*row) for row in rows})
     found = Sorted()
     for candidate in candidates:
         before = known.get(candidate.activity_id)

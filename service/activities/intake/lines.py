@@ -1,9 +1,9 @@
 """One line of a feed: from bytes to an activity as it was reported, or the reason why not."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -16,6 +16,7 @@ QUOTES_IN_A_LINE = 22
 
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 AwareMoment = Annotated[datetime, Meta(tz=True)]
+Record = TypeVar("Record")
 
 
 class OwnLine(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -77,11 +78,16 @@ def name_in(raw: bytes) -> str | None:
 
 def read_own_line(raw: bytes) -> OwnLine | Unreadable:
     """Read one act that a citizen records, as strictly as a line of a feed."""
+    return read_strictly(_decode_own, raw)
+
+
+def read_strictly(decode: Callable[[bytes], Record], raw: bytes) -> Record | Unreadable:
+    """Read a record on its own, as strictly as a line of a feed."""
     try:
-        line = _decode_own(raw)
+        record = decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return _explained(raw, error)
-    return flaw_in(raw) or line
+    return flaw_in(raw) or record
 
 
 def flaw_in(raw: bytes) -> Unreadable | None:

@@ -1,6 +1,6 @@
 """The verdict on each line, as intake gives it; `answers.py` says it to the caller."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from service.activities.intake.candidates import Candidate
@@ -20,11 +20,14 @@ class Outcome(NamedTuple):
     reduction_g: int | None = None
     points: int | None = None
     first_verdict: str | None = None
+    present_verdict: str | None = None
+    """Of a repeat that was corrected or taken back since."""
 
 
 class Known(NamedTuple):
-    """What was recorded under a key before."""
+    """What was recorded under a key before, or one of its revisions."""
 
+    activity_id: str
     citizen_id: str
     evidence_digest: str
     verdict: str
@@ -32,6 +35,8 @@ class Known(NamedTuple):
     params: dict[str, Any] | None
     reduction_g: int
     points: int
+    present_verdict: str | None = None
+    """If it was corrected or taken back: with its code, and without grams and points."""
 
 
 def unstored(number: int, external_id: str | None, why: Unreadable) -> Outcome:
@@ -54,9 +59,16 @@ def outcome_of(candidate: Candidate, verdict: str, reason: Reason | None) -> Out
     )
 
 
-def repeated(candidate: Candidate, before: Known) -> Outcome:
-    """Answer an act whose key is known: the first verdict again, or that it contradicts."""
-    if before.evidence_digest != candidate.evidence_digest:
+def repeated(candidate: Candidate, revisions: Iterable[Known]) -> Outcome:
+    """Answer an act whose key is known: the first verdict again, or that it contradicts.
+
+    Args:
+        candidate: what was sent now.
+        revisions: what is recorded under its key, the newest first.
+    """
+    same = (each for each in revisions if each.evidence_digest == candidate.evidence_digest)
+    before = next(same, None)
+    if before is None:
         return _conflict(candidate)
     return Outcome(
         candidate.line,
@@ -64,10 +76,11 @@ def repeated(candidate: Candidate, before: Known) -> Outcome:
         "duplicate",
         before.code,
         before.params,
-        candidate.activity_id,
+        before.activity_id,
         before.reduction_g,
         before.points,
         before.verdict,
+        before.present_verdict,
     )
 
 

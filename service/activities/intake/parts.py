@@ -227,7 +227,7 @@ class Part:
             # Both questions are on their way before the first answer is waited for.
             known = ask_known(connection, candidates)
             neighbours = ask_neighbours(connection, candidates)
-            found = sort_out(known, candidates)
+            found = sort_out(connection, known, candidates)
             hoods = neighbourhoods(neighbours)
             fresh = list(found.fresh.values())
             decided = decide(connection, self.tools.keys, self.source, fresh, hoods)

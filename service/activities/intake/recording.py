@@ -19,9 +19,9 @@ from service.methodologies.reasons import Reason
 
 ACTIVITIES = Table(
     "activity",
-    *("citizen_id", "id", "source_id", "batch_id", "external_id", "behavior", "tier", "basis_id"),
-    *("rules_version", "evidence_digest", "verdict", "code", "params", "reduction_g", "points"),
-    "simulated",
+    *("citizen_id", "id", "source_id", "batch_id", "external_id", "revision", "behavior", "tier"),
+    *("basis_id", "rules_version", "evidence_digest", "verdict", "code", "params", "reduction_g"),
+    *("points", "simulated"),
 )
 DETAILS = Table(
     "activity_detail",
@@ -122,6 +122,7 @@ class Recorder:
             self.source_id,
             self.batch_of(candidate.line),
             candidate.external_id,
+            str(candidate.revision),
             candidate.behavior,
             self.source.tier,
             candidate.binding.basis.digest[:32] if counted and candidate.binding else NULL,

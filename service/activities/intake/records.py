@@ -23,7 +23,10 @@ SELECT a.id, a.behavior, coalesce(p.name, 'citizen') AS source, a.external_id, a
                            ORDER BY v.seq)
            FROM verdict v WHERE v.citizen_id = %(citizen_id)s AND v.activity_id = a.id
        ), '[]') AS decisions,
-       t.reduction_g AS issued_g, t.points AS issued_points
+       t.reduction_g AS issued_g, t.points AS issued_points, a.revision,
+       (SELECT c.activity_id FROM correction c
+        WHERE c.citizen_id = %(citizen_id)s AND c.corrected_id = a.id
+          AND c.activity_id IS NOT NULL) AS replaced_by
 FROM activity a
 LEFT JOIN activity_detail d ON d.citizen_id = a.citizen_id AND d.activity_id = a.id
 LEFT JOIN partner p ON p.id = a.source_id
@@ -75,6 +78,9 @@ class ActivityRecord:
     decisions: list[list[Any]]
     issued_g: int | None
     issued_points: int | None
+    revision: int
+    replaced_by: UUID | None
+    """The revision that its source put in its place."""
 
     @property
     def position(self) -> list[str | int]:
@@ -100,11 +106,18 @@ class ActivityRecord:
             "points": _or(self.issued_points, self.points) if counts else 0,
             "simulated": self.simulated,
             "recorded_at": self.recorded_at,
+            "revision": self.revision,
+            **self._replacement(),
             "history": [
                 {**_reason(decision, language), "recorded_at": decision.recorded_at}
                 for decision in history
             ],
         }
+
+    def _replacement(self) -> dict[str, str]:
+        if self.replaced_by is None:
+            return {}
+        return {"replaced_by": ids.public_id(ids.ACTIVITY, self.replaced_by)}
 
 
 def activity_of(

@@ -48,6 +48,9 @@ class ItemView(Schema):
     reduction_g = fields.Integer(metadata={"description": "g CO2e"})
     points = fields.Integer()
     first_verdict = fields.String(metadata={"description": "Of a duplicate: what was decided."})
+    present_verdict = fields.String(
+        metadata={"description": "Of a duplicate that was corrected or taken back since."}
+    )
 
 
 class FeedView(Schema):
@@ -94,4 +97,10 @@ class ActivityView(Schema):
     points = fields.Integer(required=True)
     simulated = fields.Boolean(required=True)
     recorded_at = fields.AwareDateTime(required=True)
+    revision = fields.Integer(
+        required=True, metadata={"description": "How often its source has restated the record."}
+    )
+    replaced_by = fields.String(
+        metadata={"description": "The activity that a correction put in its place."}
+    )
     history = fields.List(fields.Nested(VerdictView), required=True)

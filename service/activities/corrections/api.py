@@ -1,0 +1,148 @@
+"""Corrections and invalidations over HTTP: sources restate, two operators take back."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import psycopg
+from flask import Response, request
+from psycopg import errors as pg
+
+from service import ids
+from service.activities.corrections.correcting import Desk, correct
+from service.activities.corrections.invalidations import (
+    approve_invalidation,
+    propose_invalidation,
+)
+from service.activities.corrections.records import whose_activity, whose_record
+from service.activities.corrections.restatements import read_correction
+from service.activities.corrections.schemas import (
+    CorrectionRequest,
+    CorrectionView,
+    InvalidationRequest,
+    InvalidationView,
+    correction_view,
+    invalidation_view,
+)
+from service.activities.intake.api import calling_source, intake, invalid
+from service.activities.intake.lines import Unreadable
+from service.db import driver_connection
+from service.identity.staff import name_of_staff
+from service.messages import language_of
+from service.web.access import current_caller, requires
+from service.web.blueprint import Blueprint
+from service.web.context import raw_transaction, runtime, transaction
+from service.web.idempotency import Answer, answer_once
+
+TRIES: Final = 4
+"""A deadlock with a feed that claims the same thing undoes all, which then is done once more."""
+
+blueprint = Blueprint("corrections", __name__, description="What was recorded was wrong")
+
+CORRECTED_BEFORE = {
+    "description": "It was corrected so before.",
+    "content": {"application/json": {"schema": CorrectionView}},
+}
+DECIDED_BEFORE = {
+    "description": "It was proposed, or decided, before.",
+    "content": {"application/json": {"schema": InvalidationView}},
+}
+
+
+@blueprint.post("/v1/activities/<activity_id>/corrections")
+@requires("partner", role="source")
+@blueprint.doc(
+    requestBody={
+        "required": True,
+        "content": {"application/json": {"schema": CorrectionRequest}},
+    },
+    responses={"200": CORRECTED_BEFORE},
+)
+@blueprint.response(201, CorrectionView)
+@blueprint.refusals(404, "activity-unknown", "id-unknown")
+@blueprint.refusals(
+    409,
+    "consent-missing",
+    "corrected-too-often",
+    "correction-superseded",
+    "not-correctable",
+    "nothing-corrected",
+)
+@blueprint.refusals(422, "validation-failed")
+def create_correction(activity_id: str) -> Response:
+    """Restate a record, or withdraw it; what it had given is taken back in the same moment.
+
+    The restated record is judged like every other. Sent again, the correction has no second effect.
+    """
+    request.get_json()
+    asked = read_correction(request.get_data())
+    if isinstance(asked, Unreadable):
+        raise invalid(asked)
+    wanted = ids.uuid_of(ids.ACTIVITY, activity_id)
+    source = calling_source()
+    with raw_transaction() as connection:
+        citizen_id = whose_record(connection, current_caller().id, wanted)
+        desk = Desk(source, intake().shelf.rulebook(connection), runtime().keys)
+
+    def effect(connection: psycopg.Connection[Any]) -> Answer:
+        found = correct(connection, desk, citizen_id, wanted, asked)
+        if isinstance(found, Unreadable):
+            raise invalid(found)
+        corrected, new = found
+        language = language_of(request.headers.get("Accept-Language"))
+        view = correction_view(corrected, language)
+        return 201 if new else 200, CorrectionView().dump(view)
+
+    return _answered(effect)
+
+
+@blueprint.post("/v1/activities/<activity_id>/invalidations")
+@requires("staff", role="operator")
+@blueprint.arguments(InvalidationRequest)
+@blueprint.response(201, InvalidationView)
+@blueprint.doc(responses={"200": DECIDED_BEFORE})
+@blueprint.refusals(404, "activity-unknown", "id-unknown")
+@blueprint.refusals(409, "nothing-to-invalidate")
+def create_invalidation(body: dict[str, Any], activity_id: str) -> Response:
+    """Propose to invalidate an activity; nothing changes until another operator approves."""
+    wanted = ids.uuid_of(ids.ACTIVITY, activity_id)
+
+    def effect(connection: psycopg.Connection[Any]) -> Answer:
+        citizen_id = whose_activity(connection, wanted)
+        name = name_of_staff(connection, current_caller().id)
+        proposed, new = propose_invalidation(connection, citizen_id, wanted, body["reason"], name)
+        return 201 if new else 200, InvalidationView().dump(invalidation_view(proposed))
+
+    return _answered(effect)
+
+
+@blueprint.post("/v1/activities/<activity_id>/invalidations/approvals")
+@requires("staff", role="operator")
+@blueprint.response(201, InvalidationView)
+@blueprint.doc(responses={"200": DECIDED_BEFORE})
+@blueprint.refusals(404, "activity-unknown", "id-unknown")
+@blueprint.refusals(
+    409, "invalidation-not-proposed", "nothing-to-invalidate", "second-person-needed"
+)
+def create_invalidation_approval(activity_id: str) -> Response:
+    """Approve what another operator has proposed: the activity counts no more."""
+    wanted = ids.uuid_of(ids.ACTIVITY, activity_id)
+
+    def effect(connection: psycopg.Connection[Any]) -> Answer:
+        citizen_id = whose_activity(connection, wanted)
+        name = name_of_staff(connection, current_caller().id)
+        decided, new = approve_invalidation(connection, citizen_id, wanted, name)
+        return 201 if new else 200, InvalidationView().dump(invalidation_view(decided))
+
+    return _answered(effect)
+
+
+def _answered(effect: Callable[[psycopg.Connection[Any]], Answer]) -> Response:
+    """Carry out the request in one transaction; where two have met, once more from the start."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            with transaction() as session:
+                return answer_once(session, lambda: effect(driver_connection(session)))
+        except pg.DeadlockDetected:
+            if attempt == TRIES:
+                raise
+    raise AssertionError
