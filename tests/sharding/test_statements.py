@@ -87,24 +87,24 @@ def a_small_feed(runtime: Runtime, _app: Flask) -> Callable[[], object]:
 def a_large_feed(runtime: Runtime, _app: Flask) -> Callable[[], object]:
     cards = [f"card-{number}" for number in range(40)]
     source = a_source(runtime, delay_days=3)
-    people = citizens(runtime, source, cards)
-    for citizen in people[:2]:
-        record_own(runtime, citizen, a_ride())
+    citizens(runtime, source, cards)
+    record(runtime, source, a_ride("card-0"), a_ride("card-1"))
     return lambda: record(runtime, source, *[a_ride(card) for card in cards])
 
 
 def a_feed_of_readings(runtime: Runtime, _app: Flask) -> Callable[[], object]:
     source = a_source(runtime, region="310000")
-    citizens(runtime, source, ["card-1", "card-2"])
+    hers, *_ = citizens(runtime, source, ["card-1", "card-2"])
     record(runtime, source, a_reading("card-1"), a_reading("card-2"))
+    record_own(runtime, hers, a_reading(hour=5), region="310000")
     lines = [a_reading("card-1", hour=0.5), a_reading("card-2", hour=0.5)]
-    return lambda: record(runtime, source, *lines)
+    return lambda: record(runtime, source, *lines, a_reading("card-1", hour=5))
 
 
 def a_feed_of_one_citizen(runtime: Runtime, _app: Flask) -> Callable[[], object]:
     source = a_source(runtime)
-    citizen = a_citizen(runtime, source)
-    record_own(runtime, citizen, a_ride())
+    a_citizen(runtime, source)
+    record(runtime, source, a_ride())
     later = noon() + timedelta(hours=2)
     return lambda: record(runtime, source, a_ride(), a_ride(at=later), a_ride(at=later))
 
@@ -118,9 +118,9 @@ def a_reading_of_one_citizen(runtime: Runtime, _app: Flask) -> Callable[[], obje
 
 def an_own_activity(runtime: Runtime, _app: Flask) -> Callable[[], object]:
     citizen = a_citizen(runtime, a_source(runtime))
-    record_own(runtime, citizen, a_ride())
-    lines = [a_ride(), a_ride(at=noon() + timedelta(hours=2))]
-    return lambda: [record_own(runtime, citizen, line) for line in lines]
+    assert record_own(runtime, citizen, a_reading(), region="310000").verdict == "pending"
+    lines = [a_reading(hour=0.5), a_reading(hour=3)]
+    return lambda: [record_own(runtime, citizen, line, region="310000") for line in lines]
 
 
 def reading(*paths: str) -> Doing:
