@@ -1,6 +1,7 @@
 """What a check has counted and found, and how it says so."""
 
 import argparse
+import logging
 import threading
 import time
 from collections import Counter
@@ -15,6 +16,8 @@ class Verdict:
 
     def __init__(self, name: str, seed: int) -> None:
         """Announce the check and the seed from which it replays."""
+        # A killed server makes the pools say a lot that is expected here.
+        logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
         self.name = name
         self.counts: Counter[str] = Counter()
         self.faults: list[str] = []
