@@ -17,6 +17,7 @@ from service.activities.rules import api as rules
 from service.identity import api as identity
 from service.identity.consequences import CONSEQUENCES
 from service.identity.sessions import session_check
+from service.identity.spending import require_may_spend
 from service.leaving import consequences
 from service.ledger import api as ledger
 from service.partners import api as partners
@@ -73,6 +74,7 @@ def create_app(runtime: Runtime) -> Flask:
     app.extensions[ACCESS_TOKENS] = AccessTokens(runtime.keys, runtime.settings.issuer)
     app.extensions[SESSION_CHECK] = session_check(runtime)
     app.extensions[CONSEQUENCES] = consequences(lambda: runtime.settings)
+    app.extensions[ledger.SPENDING_CHECK] = require_may_spend
     app.extensions[intake.INTAKE] = Intake(runtime.database, runtime.keys)
     register_problems(app)
     Edge(app, runtime)

@@ -8,6 +8,7 @@ from service.identity.erasure import finish_erasures
 from service.jobs.tasks import Task
 from service.jobs.worker import work
 from service.ledger.expiry import expire_lapsed_lots
+from service.ledger.notices import write_notices
 from service.runtime import Runtime
 from service.web.idempotency import forget_old_answers
 
@@ -15,6 +16,11 @@ from service.web.idempotency import forget_old_answers
 def expire_lots(runtime: Runtime) -> None:
     """Book the expiry of points whose last day is over."""
     expire_lapsed_lots(runtime.database, clock.today())
+
+
+def tell_of_expiry(runtime: Runtime) -> None:
+    """Tell citizens of points that expire soon."""
+    write_notices(runtime.database, clock.today())
 
 
 def forget_answers(runtime: Runtime) -> None:
@@ -27,6 +33,7 @@ TASKS: tuple[Task, ...] = (
     *ACTIVITIES,
     # Shanghai is whole hours from UTC, so one of these is at 00:05 there; the others catch up.
     Task("ledger.expire_lots", expire_lots, cron="5 * * * *"),
+    Task("ledger.tell_of_expiry", tell_of_expiry, cron="25 0 * * *"),  # 08:25 in Shanghai
     Task("identity.finish_erasures", finish_erasures, cron="*/5 * * * *"),
     Task("web.forget_answers", forget_answers, cron="41 * * * *"),
 )

@@ -24,6 +24,7 @@ PGDialect.ischema_names["xid8"] = Xid8  # a type that SQLAlchemy does not know b
 ONLY_GROW = (
     "transfer",
     "posting",
+    "refusal",
     "activity",
     "verdict",
     "activity_batch",
@@ -166,7 +167,7 @@ class TestATableThatOnlyGrows:
                 connection.execute(statement)
 
 
-@pytest.mark.parametrize("table", 
+@pytest.mark.parametrize(
     "table",
     [
         "activity_detail",
@@ -174,6 +175,8 @@ class TestATableThatOnlyGrows:
         "appeal_decision",
         "correction_reason",
         "invalidation_proposal",
+        "retirement",
+        "notice",
     ],
 )
 def test_details_can_be_taken_away_but_not_changed(runtime: Runtime, table: str) -> None:

@@ -77,6 +77,12 @@ class AccountFrozen(Forbidden):
     code = "account-frozen"
 
 
+class SpendingHeld(Forbidden):
+    """Points rest for a while after a change of number or device."""
+
+    code = "spending-held"
+
+
 class RecentSignInNeeded(Forbidden):
     """This needs a sign-in of the last minutes."""
 

@@ -209,3 +209,39 @@ class Transfer(Base):
         ),
         Index("ix_transfer_xact_id", "xact_id"),
     )
+
+
+class Retirement(Base):
+    """What a citizen has said of a retirement: her words, which leave with her."""
+
+    __tablename__ = "retirement"
+
+    citizen_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True, comment="the posting's")
+    purpose: Mapped[str | None]
+    beneficiary: Mapped[str | None]
+    recorded_at: Mapped[RecordedAt]
+
+    __table_args__ = (
+        CheckConstraint("num_nonnulls(purpose, beneficiary) > 0", name="says_something"),
+    )
+
+
+class Notice(Base):
+    """Something that a citizen should know in time, told once."""
+
+    __tablename__ = "notice"
+
+    citizen_id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    expires_on: Mapped[date] = mapped_column(primary_key=True, comment="the lot it is about")
+    lead_days: Mapped[int] = mapped_column(
+        SmallInteger, primary_key=True, comment="told when no more days than these were left"
+    )
+    points: Mapped[Points] = mapped_column(comment="available in the lot when it was told")
+    recorded_at: Mapped[RecordedAt]
+
+    __table_args__ = (
+        CheckConstraint("kind IN ('points-expire-soon')", name="kind_is_known"),
+        CheckConstraint("points > 0", name="points_positive"),
+    )
