@@ -48,6 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ledger": EDGE | {"web"},
     "transparency": EDGE | {"web", "ledger", "jobs"},
     "activities": EDGE | {"web", "jobs", "identity", "partners", "ledger", "methodologies"},
+    "sharding": EDGE,
     "demo": EDGE | {"identity", "partners", "activities"},
     "reports": EDGE | {"web", "ledger", "activities", "methodologies"},
 }

@@ -1,7 +1,7 @@
 """The tables of consent: which source's account is whose, and since when.
 
 `source_link` is the one hot table that is not led by the citizen: a feed names accounts, and asks
-whose they are. (In Citus it is distributed by `account_digest`.)
+whose they are. (With Citus it is not cut by citizen, but stays on the coordinator.)
 """
 
 from uuid import UUID
