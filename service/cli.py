@@ -20,7 +20,7 @@ from service.identity import commands as identity
 from service.identity.consequences import CONSEQUENCES
 from service.jobs.commands import jobs_group
 from service.leaving import consequences, erase_again
-from service.ledger.commands import audit_command, expire_command
+from service.ledger.commands import audit_command, expire_command, extend_command
 from service.ledger.invariants import CHECKS as LEDGER_CHECKS
 from service.methodologies import Library, region_named
 from service.migrate import migrate
@@ -45,6 +45,7 @@ COMMANDS: tuple[click.Command, ...] = (
     rules_group,
     recompute_command,
     expire_command,
+    extend_command,
     audit_command((*LEDGER_CHECKS, *ACTIVITY_CHECKS)),
     jobs_group,
     worker_command,

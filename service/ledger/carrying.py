@@ -34,6 +34,12 @@ SELECT encode(uuid_send(citizen_id), 'hex') FROM lot
 WHERE citizen_id = ANY(%s) AND expires_on = %s AND (available_points > 0 OR available_g > 0)
 """
 
+SUM_LOTS: Final = """
+SELECT count(*), coalesce(sum(available_points), 0)::bigint, coalesce(sum(available_g), 0)::bigint
+FROM lot
+WHERE citizen_id = ANY(%s) AND expires_on = %s AND (available_points > 0 OR available_g > 0)
+"""
+
 READ_LOT: Final = """
 SELECT citizen_id, available_points, available_g, carried_out_points, carried_out_g FROM lot
 WHERE citizen_id = ANY(%s::uuid[]) AND expires_on = %s
@@ -112,10 +118,22 @@ def extend_lots(database: Database, expires_on: date, carry_to: date) -> BookedR
     Raises:
         CarryDateInvalid: the new day is not later, or too late; or the lots have lapsed.
     """
-    _require_later(expires_on, carry_to)
-    if has_lapsed(expires_on):
-        raise CarryDateInvalid("Points of {day} have lapsed already.", day=expires_on.isoformat())
+    _require_extendable(expires_on, carry_to)
     return book_in_chunks(database, partial(_extend_chunk, expires_on, carry_to))
+
+
+def extendable(database: Database, expires_on: date, carry_to: date) -> BookedRun:
+    """Return what `extend_lots` would carry, and carry nothing.
+
+    Raises:
+        CarryDateInvalid: as `extend_lots`.
+    """
+    _require_extendable(expires_on, carry_to)
+
+    def count(connection: psycopg.Connection[Any], citizen_ids: list[UUID]) -> BookedRun:
+        return BookedRun(*connection.execute(SUM_LOTS, (citizen_ids, expires_on)).fetchall()[0])
+
+    return book_in_chunks(database, count)
 
 
 def _extend_chunk(
@@ -140,6 +158,12 @@ def _extend_chunk(
     insert_rows(connection, POSTINGS, postings)
     write_transfers(connection, accounts, transfers)
     return BookedRun(len(lots), sum(lot[1] for lot in lots), sum(lot[2] for lot in lots))
+
+
+def _require_extendable(expires_on: date, carry_to: date) -> None:
+    _require_later(expires_on, carry_to)
+    if has_lapsed(expires_on):
+        raise CarryDateInvalid("Points of {day} have lapsed already.", day=expires_on.isoformat())
 
 
 def _require_later(expires_on: date, carry_to: date) -> None:

@@ -1,20 +1,24 @@
-"""`carbon expire` and `carbon audit`."""
+"""`carbon expire`, `carbon extend` and `carbon audit`."""
 
 import json
 import time
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
 import click
 
 from service import clock
 from service.ledger.audit import Check, Finding, audited, transfers_counted
+from service.ledger.carrying import extend_lots, extendable
 from service.ledger.expiry import expire_lapsed_lots
 from service.runtime import Runtime
 
+DAY: Final = click.DateTime(["%Y-%m-%d"])
+
 
 @click.command("expire", help="Book the expiry of points whose last day is over.")
-@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="A day not after today.")
+@click.option("--as-of", type=DAY, help="A day not after today.")
 @click.pass_obj
 def expire_command(runtime: Runtime, as_of: datetime | None) -> None:
     """Book what has lapsed."""
@@ -22,6 +26,24 @@ def expire_command(runtime: Runtime, as_of: datetime | None) -> None:
     run = expire_lapsed_lots(runtime.database, day)
     click.echo(
         f"Expired before {day}: {run.points} points and {run.reduction_g} g in {run.lots} lots."
+    )
+
+
+@click.command("extend", help="Give everybody's points of one last day a later last day.")
+@click.option("--from", "expires_on", type=DAY, required=True, help="Their last day; not passed.")
+@click.option("--to", "carry_to", type=DAY, required=True, help="The new one.")
+@click.option("--yes", "is_sure", is_flag=True, help="Carry them; without it only count.")
+@click.pass_obj
+def extend_command(
+    runtime: Runtime, expires_on: datetime, carry_to: datetime, *, is_sure: bool
+) -> None:
+    """Extend lots, or say what that would be."""
+    days = expires_on.date(), carry_to.date()
+    run = (extend_lots if is_sure else extendable)(runtime.database, *days)
+    did = "Carried" if is_sure else "Nothing was carried; with --yes it would be"
+    click.echo(
+        f"{did} from {days[0]} to {days[1]}: {run.points} points and {run.reduction_g} g"
+        f" in {run.lots} lots."
     )
 
 

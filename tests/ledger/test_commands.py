@@ -1,4 +1,4 @@
-"""`carbon expire` and `carbon audit`."""
+"""`carbon expire`, `carbon extend` and `carbon audit`."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -6,7 +6,8 @@ from uuid import uuid4
 from click.testing import CliRunner
 
 from service import clock
-from service.ledger.commands import audit_command, expire_command
+from service.ledger.commands import audit_command, expire_command, extend_command
+from service.ledger.errors import CarryDateInvalid
 from service.ledger.invariants import CHECKS
 from service.runtime import Runtime
 from tests.ledger.conftest import issue
@@ -32,6 +33,39 @@ class TestTheExpireCommand:
         )
 
         assert "0 points and 0 g in 0 lots" in result.output
+
+
+class TestTheExtendCommand:
+    TO = clock.today() + timedelta(days=90)
+    DAYS = ("--from", clock.today().isoformat(), "--to", TO.isoformat())
+
+    def test_counts_and_carries_nothing_by_itself(self, fresh_runtime: Runtime) -> None:
+        issue(fresh_runtime, uuid4(), 5, 50, clock.today())
+
+        for _ in range(2):
+            result = CliRunner().invoke(extend_command, self.DAYS, obj=fresh_runtime)
+
+            assert result.exit_code == 0
+            assert "Nothing was carried" in result.output
+            assert "5 points and 50 g in 1 lots" in result.output
+
+    def test_carries_when_it_is_told_to(self, fresh_runtime: Runtime) -> None:
+        issue(fresh_runtime, uuid4(), 5, 50, clock.today())
+        issue(fresh_runtime, uuid4(), 5, 50, YESTERDAY)
+
+        result = CliRunner().invoke(extend_command, [*self.DAYS, "--yes"], obj=fresh_runtime)
+        again = CliRunner().invoke(extend_command, [*self.DAYS, "--yes"], obj=fresh_runtime)
+
+        assert f"to {self.TO}: 5 points and 50 g in 1 lots" in result.output
+        assert "0 points and 0 g in 0 lots" in again.output
+
+    def test_refuses_a_day_that_has_passed(self, fresh_runtime: Runtime) -> None:
+        days = ["--from", YESTERDAY.isoformat(), "--to", clock.today().isoformat()]
+
+        for sure in ([], ["--yes"]):
+            result = CliRunner().invoke(extend_command, [*days, *sure], obj=fresh_runtime)
+
+            assert isinstance(result.exception, CarryDateInvalid)
 
 
 class TestTheAuditCommand:
