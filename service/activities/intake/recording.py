@@ -12,7 +12,7 @@ import psycopg
 
 from service.activities.certification.pending import NextVerdict, Waiting, take_out, tell
 from service.activities.intake.candidates import Candidate, Source
-from service.bulk import NULL, Row, Table, insert_rows
+from service.bulk import NULL, Row, Table, array_of, insert_rows
 from service.ledger.accounts import Accounts
 from service.ledger.issuing import Issue, issue_lots
 from service.methodologies.reasons import Reason
@@ -33,6 +33,10 @@ PENDING = Table(
     *("citizen_id", "activity_id", "source_id", "methodology_code", "happened_on", "due_on"),
     *("expires_on", "reduction_g", "points"),
 )
+
+READ_BASES = """
+SELECT encode(uuid_send(id), 'hex') FROM quantification_basis WHERE id = ANY(%s::uuid[])
+"""
 
 STORE_BASIS = """
 INSERT INTO quantification_basis (id, basis) VALUES (%s, %s) ON CONFLICT (id) DO NOTHING
@@ -102,10 +106,17 @@ class Recorder:
             if candidate.binding is not None
         }
         new = {digest: basis for digest, basis in bindings.items() if digest not in known}
+        if not new:
+            return set()
+        # A process that has just begun knows none. Looking first spares a write that others, on
+        # several machines all of them, would wait for.
+        asked = self.connection.execute(READ_BASES, (array_of(each[:32] for each in new),))
+        stored = {row[0] for row in asked}
         for digest, basis in sorted(new.items()):
-            self.connection.execute(
-                STORE_BASIS, (digest[:32], msgspec.json.encode(basis.as_dict()).decode())
-            )
+            if digest[:32] not in stored:
+                self.connection.execute(
+                    STORE_BASIS, (digest[:32], msgspec.json.encode(basis.as_dict()).decode())
+                )
         return set(new)
 
     def _write_activities(self, decided: Decided) -> None:
