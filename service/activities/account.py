@@ -33,7 +33,7 @@ FROM activity
 WHERE citizen_id = %(citizen_id)s AND recorded_at <= %(as_of)s
   AND coalesce(
       (SELECT later.verdict FROM verdict AS later
-       WHERE later.citizen_id = activity.citizen_id AND later.activity_id = activity.id
+       WHERE later.citizen_id = %(citizen_id)s AND later.activity_id = activity.id
          AND later.recorded_at <= %(as_of)s
        ORDER BY later.seq DESC LIMIT 1),
       activity.verdict) = 'pending'

@@ -183,7 +183,9 @@ HERS: dict[str, Doing] = {
     "a reading of one citizen": a_reading_of_one_citizen,
     "an own activity": an_own_activity,
     "her account": reading("/v1/me/account"),
+    "her account as it was": reading("/v1/me/account?as_of=2026-01-01T00:00:00Z"),
     "her statement": reading("/v1/me/transfers", "/v1/transfers/{transfer}"),
+    "what she retired and is told": reading("/v1/me/retirements", "/v1/me/notices"),
     "her activities": reading("/v1/me/activities", "/v1/activities/{activity}"),
     "where her grams come from": reading("/v1/transfers/{transfer}/provenance"),
     "holding, capturing and spending": spending,
@@ -259,7 +261,9 @@ def scans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from scans(part)
 
 
-WRITING = sorted({*HERS, *SEVERAL} - {each for each in HERS if each.startswith(("her ", "where "))})
+WRITING = sorted(
+    {*HERS, *SEVERAL} - {each for each in HERS if each.startswith(("her ", "where ", "what "))}
+)
 MOMENT_PLUS_INTERVAL = re.compile(r"_at \+ interval")
 MUTABLE = """
 SELECT DISTINCT proname FROM pg_proc WHERE proname = ANY(%s) AND provolatile <> 'i' ORDER BY 1
