@@ -24,13 +24,21 @@ class ActivityCountsView(Schema):
     withdrawn = fields.Integer(required=True)
     superseded = fields.Integer(required=True)
     erased = fields.Integer(required=True)
+    corrected = fields.Integer(
+        required=True, metadata={"description": "Not certified, and replaced by a revision."}
+    )
+    invalidated = fields.Integer(
+        required=True, metadata={"description": "Certified once, and taken back."}
+    )
 
 
 class FatesView(Schema):
     """Where grams or points are.
 
-    `recorded = certified + pending`;
-    `certified = available + held + redeemed + expired + retired`.
+    `recorded = certified + pending`, where certified is whatever ever was;
+    `certified = available + held + redeemed + pooled + expired + invalidated + retired`;
+    the behaviors' `certified + invalidated` are this `certified`, and their `invalidated` is this
+    `invalidated + owed`.
     """
 
     recorded = fields.Integer(required=True)
@@ -39,15 +47,22 @@ class FatesView(Schema):
     available = fields.Integer(required=True)
     held = fields.Integer(required=True)
     redeemed = fields.Integer(required=True)
+    pooled = fields.Integer(required=True)
     expired = fields.Integer(required=True)
+    invalidated = fields.Integer(required=True)
     retired = fields.Integer(required=True)
+    owed = fields.Integer(
+        required=True,
+        metadata={"description": "Invalidated after it was spent; not yet recovered."},
+    )
 
 
 class CountedView(Schema):
-    """What is certified and what waits."""
+    """What is certified, what waits, and what was certified and is no more."""
 
     certified = fields.Integer(required=True)
     pending = fields.Integer(required=True)
+    invalidated = fields.Integer(required=True)
 
 
 class BehaviorStatisticsView(Schema):

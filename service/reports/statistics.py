@@ -22,18 +22,21 @@ made_up AS MATERIALIZED (
 )
 """
 
+# An upheld appeal brings grams of its own, which stay its grams if it is invalidated later.
 READ_ACTIVITIES: Final = f"""
 WITH {MADE_UP}, latest AS MATERIALIZED (
-    SELECT DISTINCT ON (citizen_id, activity_id)
-           citizen_id, activity_id, verdict, reduction_g, points
+    SELECT DISTINCT ON (citizen_id, activity_id) citizen_id, activity_id, verdict
     FROM verdict ORDER BY citizen_id, activity_id, seq DESC
+), granted AS MATERIALIZED (
+    SELECT citizen_id, activity_id, reduction_g, points FROM verdict WHERE reduction_g IS NOT NULL
 )
 SELECT made_up.citizen_id IS NOT NULL, a.behavior, coalesce(latest.verdict, a.verdict), count(*),
-       sum(coalesce(latest.reduction_g, a.reduction_g))::bigint,
-       sum(coalesce(latest.points, a.points))::bigint
+       sum(coalesce(granted.reduction_g, a.reduction_g))::bigint,
+       sum(coalesce(granted.points, a.points))::bigint
 FROM activity a
 LEFT JOIN made_up ON made_up.citizen_id = a.citizen_id
 LEFT JOIN latest ON latest.citizen_id = a.citizen_id AND latest.activity_id = a.id
+LEFT JOIN granted ON granted.citizen_id = a.citizen_id AND granted.activity_id = a.id
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 
@@ -45,17 +48,36 @@ SELECT made_up.citizen_id IS NOT NULL,
        coalesce(sum(available_points) FILTER (WHERE expires_on >= %(today)s), 0)::bigint,
        coalesce(sum(available_g) FILTER (WHERE expires_on >= %(today)s), 0)::bigint,
        sum(held_points)::bigint, sum(held_g)::bigint,
+       sum(redeemed_points)::bigint, sum(redeemed_g)::bigint,
+       sum(pooled_points)::bigint, sum(pooled_g)::bigint,
        (sum(expired_points)
         + coalesce(sum(available_points) FILTER (WHERE expires_on < %(today)s), 0))::bigint,
        (sum(expired_g)
         + coalesce(sum(available_g) FILTER (WHERE expires_on < %(today)s), 0))::bigint,
+       sum(invalidated_points)::bigint, sum(invalidated_g)::bigint,
        sum(retired_points)::bigint, sum(retired_g)::bigint
 FROM lot LEFT JOIN made_up USING (citizen_id)
 GROUP BY 1
 """
 
-FATES: Final = ("certified", "available", "held", "expired", "retired")
-VERDICTS: Final = ("certified", "pending", "refused", "withdrawn", "superseded", "erased")
+READ_OWED: Final = f"""
+WITH {MADE_UP}
+SELECT made_up.citizen_id IS NOT NULL, sum(owed_points)::bigint, sum(owed_g)::bigint
+FROM account LEFT JOIN made_up USING (citizen_id)
+WHERE owed_points > 0 OR owed_g > 0
+GROUP BY 1
+"""
+
+FATES: Final = (
+    *("certified", "available", "held", "redeemed", "pooled", "expired", "invalidated"),
+    "retired",
+)
+VERDICTS: Final = (
+    *("certified", "pending", "refused", "withdrawn", "superseded", "erased", "corrected"),
+    "invalidated",
+)
+COUNTED: Final = ("certified", "pending", "invalidated")
+"""Verdicts that say something about grams."""
 
 
 @dataclass(slots=True)
@@ -63,8 +85,8 @@ class Tally:
     """Activities by their present verdict, and what counts or would count of them."""
 
     activities: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VERDICTS, 0))
-    reduction_g: dict[str, int] = field(default_factory=lambda: {"certified": 0, "pending": 0})
-    points: dict[str, int] = field(default_factory=lambda: {"certified": 0, "pending": 0})
+    reduction_g: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
+    points: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
 
     def add(self, verdict: str, activities: int, reduction_g: int, points: int) -> None:
         """Count activities of one verdict."""
@@ -91,17 +113,21 @@ class Scheme:
     total: Tally = field(default_factory=Tally)
     fate_points: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FATES, 0))
     fate_g: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FATES, 0))
+    owed_points: int = 0
+    owed_g: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the sums as plain data.
 
-        `recorded = certified + pending`, and `certified = available + held + redeemed + expired +
-        retired`. Nothing is redeemed as long as the ledger knows no such transfer.
+        `recorded = certified + pending`, where certified is whatever ever was, and `certified =
+        available + held + redeemed + pooled + expired + invalidated + retired`. Of the behaviors,
+        certified and invalidated together are the scheme's certified; what is invalidated of them
+        is the scheme's `invalidated + owed`: taken back, or still to be.
         """
         return {
             "activities": self.total.as_dict()["activities"],
-            "reduction_g": _sums(self.total.reduction_g["pending"], self.fate_g),
-            "points": _sums(self.total.points["pending"], self.fate_points),
+            "reduction_g": _sums(self.total.reduction_g["pending"], self.fate_g, self.owed_g),
+            "points": _sums(self.total.points["pending"], self.fate_points, self.owed_points),
             "behaviors": [
                 {"behavior": behavior, **tally.as_dict()}
                 for behavior, tally in sorted(self.behaviors.items())
@@ -128,6 +154,9 @@ def statistics(connection: psycopg.Connection[Any], today: date, as_of: datetime
         scheme = made_up if is_made_up else real
         scheme.fate_points = dict(zip(FATES, sums[0::2], strict=True))
         scheme.fate_g = dict(zip(FATES, sums[1::2], strict=True))
+    for is_made_up, owed_points, owed_g in connection.execute(READ_OWED):
+        scheme = made_up if is_made_up else real
+        scheme.owed_points, scheme.owed_g = owed_points, owed_g
     return {
         "as_of": as_of.isoformat(timespec="seconds"),
         **real.as_dict(),
@@ -135,14 +164,5 @@ def statistics(connection: psycopg.Connection[Any], today: date, as_of: datetime
     }
 
 
-def _sums(pending: int, fates: dict[str, int]) -> dict[str, int]:
-    return {
-        "recorded": fates["certified"] + pending,
-        "certified": fates["certified"],
-        "pending": pending,
-        "available": fates["available"],
-        "held": fates["held"],
-        "redeemed": 0,
-        "expired": fates["expired"],
-        "retired": fates["retired"],
-    }
+def _sums(pending: int, fates: dict[str, int], owed: int) -> dict[str, int]:
+    return {"recorded": fates["certified"] + pending, "pending": pending, **fates, "owed": owed}

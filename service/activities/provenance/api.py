@@ -4,13 +4,16 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from flask import request
 from marshmallow import Schema, fields
 
 from service.activities.intake.api import intake
 from service.activities.provenance.origins import origin_of, provenance, recomputed
-from service.ids import ACTIVITY, CITIZEN, IdUnknown, public_id, uuid_of
+from service.activities.reasons import sentence
+from service.ids import ACTIVITY, CITIZEN, TRANSFER, IdUnknown, public_id, uuid_of
 from service.ledger.schemas import TransferView, transfer_view
 from service.ledger.statement import named_transfer
+from service.messages import language_of
 from service.web.access import current_caller, requires
 from service.web.blueprint import Blueprint
 from service.web.context import raw_transaction
@@ -102,6 +105,21 @@ class ResultView(Schema):
     points = fields.Integer(required=True, allow_none=True)
 
 
+class TakenBackView(Schema):
+    """Why what was issued has been taken back since; the computation stays as it was."""
+
+    code = fields.String(required=True)
+    detail = fields.String(required=True, metadata={"description": "In the caller's language."})
+    recorded_at = fields.AwareDateTime(required=True)
+    transfer_id = fields.String(
+        required=True,
+        metadata={"description": "Of the taking back; nothing goes by it if all was spent."},
+    )
+    replaced_by = fields.String(
+        required=True, allow_none=True, metadata={"description": "The restated activity."}
+    )
+
+
 class ProvenanceView(Schema):
     """Everything needed to compute an issue again."""
 
@@ -119,6 +137,7 @@ class ProvenanceView(Schema):
     rules = fields.Nested(RulesUsedView, required=True)
     stored = fields.Nested(ResultView, required=True)
     recomputed = fields.Nested(ResultView, required=True)
+    invalidation = fields.Nested(TakenBackView, required=True, allow_none=True)
 
 
 @blueprint.get("/transfers/<transfer_id>/provenance")
@@ -139,7 +158,21 @@ def read_provenance(query: dict[str, Any], transfer_id: str) -> dict[str, Any]:
     document = provenance(origin, library, result)
     document["transfer"] = transfer_view(transfer)
     document["activity"]["id"] = public_id(ACTIVITY, origin.activity_id)
+    _tell_invalidation(document["invalidation"])
     return document
+
+
+def _tell_invalidation(invalidation: dict[str, Any] | None) -> None:
+    """Put it into the caller's words."""
+    if invalidation is None:
+        return
+    language = language_of(request.headers.get("Accept-Language"))
+    replaced_by = invalidation["replaced_by"]
+    invalidation |= {
+        "detail": sentence(invalidation["code"], None, language),
+        "transfer_id": public_id(TRANSFER, invalidation["transfer_id"]),
+        "replaced_by": None if replaced_by is None else public_id(ACTIVITY, replaced_by),
+    }
 
 
 def _whose(citizen: str | None) -> UUID:

@@ -11,6 +11,7 @@ import msgspec
 import psycopg
 from psycopg.rows import class_row
 
+from service.ledger.clawback import invalidation_id
 from service.ledger.errors import TransferNotComputed
 from service.methodologies import BasisUnreadable, Library, recompute
 from service.methodologies.factors import FactorVersion
@@ -27,7 +28,9 @@ SELECT a.citizen_id, a.id AS activity_id, a.behavior, a.external_id, a.revision,
        coalesce(v.reduction_g, a.reduction_g) AS reduction_g,
        coalesce(v.points, a.points) AS points,
        b.basis, r.version AS rules_version, r.points_per_g, r.expiry_years,
-       r.in_force_from AS rules_in_force_from, r.source AS rules_source
+       r.in_force_from AS rules_in_force_from, r.source AS rules_source,
+       gone.verdict AS gone_verdict, gone.code AS gone_code, gone.cause_id AS replaced_by,
+       gone.recorded_at AS gone_at
 FROM activity a
 LEFT JOIN activity_detail d ON d.citizen_id = a.citizen_id AND d.activity_id = a.id
 LEFT JOIN partner p ON p.id = a.source_id
@@ -35,6 +38,10 @@ LEFT JOIN LATERAL (
     SELECT reduction_g, points, basis_id, rules_version FROM verdict
     WHERE citizen_id = %(citizen_id)s AND activity_id = a.id AND basis_id IS NOT NULL
     ORDER BY seq DESC LIMIT 1) v ON true
+LEFT JOIN LATERAL (
+    SELECT verdict, code, cause_id, recorded_at FROM verdict
+    WHERE citizen_id = %(citizen_id)s AND activity_id = a.id AND verdict = 'invalidated'
+    ORDER BY seq DESC LIMIT 1) gone ON true
 LEFT JOIN quantification_basis b ON b.id = coalesce(v.basis_id, a.basis_id)
 LEFT JOIN scheme_rules r ON r.version = coalesce(v.rules_version, a.rules_version)
 WHERE a.citizen_id = %(citizen_id)s AND a.id = %(activity_id)s
@@ -85,6 +92,12 @@ class Origin:
     expiry_years: int | None
     rules_in_force_from: date | None
     rules_source: str | None
+    gone_verdict: str | None
+    """`invalidated`, once it counts no more; why and when is beside it."""
+    gone_code: str | None
+    replaced_by: UUID | None
+    """The activity that a correction put in its place."""
+    gone_at: datetime | None
 
     @property
     def evidence(self) -> str | None:
@@ -200,6 +213,19 @@ def provenance(origin: Origin, library: Library, result: Recomputation) -> dict[
         },
         "stored": {"reduction_g": result.stored_g, "points": result.stored_points},
         "recomputed": {"reduction_g": result.recomputed_g, "points": result.recomputed_points},
+        "invalidation": _invalidation(origin),
+    }
+
+
+def _invalidation(origin: Origin) -> dict[str, Any] | None:
+    """Return why what was issued has been taken back since, or None."""
+    if origin.gone_verdict is None:
+        return None
+    return {
+        "code": origin.gone_code,
+        "recorded_at": origin.gone_at,
+        "transfer_id": invalidation_id(origin.activity_id),
+        "replaced_by": origin.replaced_by,
     }
 
 
