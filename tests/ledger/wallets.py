@@ -30,6 +30,17 @@ Grant = tuple[int, int, date]
 Line = tuple[date, int, int]
 """Lot, points, grams."""
 
+KINDS: dict[str, Callable[..., Outcome]] = {
+    "hold": hold,
+    "release": release,
+    "capture": capture,
+    "restore": restore,
+    "pool": pool,
+    "retire": retire,
+    "donate": donate,
+    "extend": extend,
+}
+
 COLUMNS = (*ENTRANCES, *PLACES)
 
 READ_LOTS = f"""
@@ -169,13 +180,27 @@ class Wallet:
         with self.runtime.database.raw_transaction() as connection:
             return kind(connection, self.citizen_id, chosen, *terms, **named_terms)
 
+    def post_terms(self, kind: str, posting_id: UUID, terms: dict[str, Any]) -> Outcome:
+        """Post a kind by its name, with terms as the ledger stores them."""
+        named = dict(terms)
+        if "of_id" in named:
+            named["capture_id"] = named.pop("of_id")
+        return self.post(KINDS[kind], posting_id, **named)
+
     def captured(self, points: int, party: UUID = BANK) -> UUID:
         """Hold and capture points; return the capture's id."""
         return self.capture(self.hold(points).id, points, party).id
 
     def lots(self) -> dict[date, dict[str, tuple[int, int]]]:
         """Return `(points, grams)` by lot and place, leaving out places where nothing is."""
-        rows = self.read(READ_LOTS, self.citizen_id)
+        with self.connection() as connection:
+            return self.lots_read_by(connection)
+
+    def lots_read_by(
+        self, reader: "psycopg.Connection[Any]"
+    ) -> dict[date, dict[str, tuple[int, int]]]:
+        """Return the same by a connection that is open already."""
+        rows = reader.execute(READ_LOTS, (self.citizen_id,))
         return {day: _places(amounts) for day, *amounts in rows}
 
     def at(self, place: str) -> list[Line]:
