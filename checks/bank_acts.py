@@ -9,10 +9,8 @@ from uuid import UUID
 
 import psycopg
 
-from checks.town import Town
+from checks.town import Town, erase
 from service import clock
-from service.activities.withdrawal import CONSEQUENCES
-from service.identity.erasure import begin_erasure, complete_erasure
 from service.ledger.accounts import lock_accounts
 from service.ledger.carrying import extend
 from service.ledger.clawback import Claim, invalidate
@@ -199,11 +197,7 @@ class Clerk:
 
     def leave(self) -> None:
         """Erase somebody; what was begun with her points is finished all the same."""
-        citizen = self._chance.choice(self._present)
-        with self._runtime.database.transaction() as session:
-            begin_erasure(session, citizen, "citizen", CONSEQUENCES)
-        with self._runtime.eraser.raw_transaction() as connection:
-            complete_erasure(connection, citizen)
+        erase(self._runtime, self._chance.choice(self._present))
 
     # --- parts -----------------------------------------------------------------------------------
 

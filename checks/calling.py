@@ -33,7 +33,7 @@ class Client:
         self._own = threading.local()
 
     def get(self, path: str, token: str) -> Answer:
-        """Read.
+        """Read; without a token as anybody.
 
         Raises:
             Unanswered: nobody answered, or with 503.
@@ -56,7 +56,8 @@ class Client:
     def _call(
         self, method: str, path: str, token: str, body: bytes, headers: dict[str, str]
     ) -> Answer:
-        given = {"Authorization": f"Bearer {token}", "Accept-Language": "en", **headers}
+        whom = {"Authorization": f"Bearer {token}"} if token else {}
+        given = {"Accept-Language": "en", **whom, **headers}
         connection = self._connection()
         try:
             connection.request(method, path, body or None, given)

@@ -89,18 +89,24 @@ class Service:
     """One `carbon run` in a CARBON_HOME and on a port of its own."""
 
     def __init__(
-        self, folder: Path, *, name: str = "home", more: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *,
+        name: str = "home",
+        port: int = 0,
+        more: Mapping[str, str] | None = None,
     ) -> None:
         """Choose the places; nothing is started yet.
 
         Args:
             folder: of the check.
             name: of the CARBON_HOME in it.
+            port: on loopback; 0: a free one.
             more: settings besides those that every check has.
         """
         self.folder = folder
         self.home = folder / name
-        self.port = _free_port()
+        self.port = port or _free_port()
         self.log = folder / f"{name}.log"
         self.process: subprocess.Popen[bytes] | None = None
         self._environment = {
@@ -160,6 +166,12 @@ class Service:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+    def die(self) -> None:
+        """End it at once; its children go with it, its engines stay."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
 
     def is_ready(self) -> bool:
         """Whether it says that it can serve."""

@@ -1,6 +1,8 @@
 """The public log beside the books: every transfer's commitment is in it exactly once."""
 
 from collections import Counter
+from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any, Final
 
 import psycopg
@@ -48,6 +50,20 @@ def _compare(connection: psycopg.Connection[Any], verdict: Verdict) -> None:
     for first_leaf, size in connection.execute(SEALS):
         verdict.require(first_leaf == at, f"the seals have a gap or a double at leaf {at}")
         at = size
+
+
+def root_of(leaves: Sequence[bytes]) -> bytes:
+    """Return the root of the tree over leaf hashes, as RFC 6962 section 2.1 defines it."""
+    if len(leaves) == 1:
+        return leaves[0]
+    split = 1 << (len(leaves) - 1).bit_length() - 1
+    left, right = root_of(leaves[:split]), root_of(leaves[split:])
+    return sha256(b"\x01" + left + right).digest()
+
+
+def leaf_hashes(connection: psycopg.Connection[Any]) -> list[bytes]:
+    """Return the hash of every entry of the log, in its order."""
+    return [sha256(b"\x00" + entry).digest() for entry in _entries(connection)]
 
 
 def _entries(connection: psycopg.Connection[Any]) -> list[bytes]:

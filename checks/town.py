@@ -8,8 +8,10 @@ from uuid import UUID, uuid4
 
 from service import clock
 from service.access_tokens import AccessTokens
+from service.identity.erasure import begin_erasure, complete_erasure
 from service.identity.simulated import create_simulated_citizens
 from service.identity.source_links import account_digest
+from service.leaving import consequences
 from service.ledger.accounts import lock_accounts
 from service.ledger.issuing import Issue, issue_lots
 from service.partners.organisations import PartnerTerms, add_partner
@@ -88,6 +90,15 @@ class Town:
         with self.runtime.database.raw_transaction() as connection:
             accounts = lock_accounts(connection, [each.hex for each in citizens])
             issue_lots(connection, accounts, issues)
+
+
+def erase(runtime: Runtime, citizen_id: UUID) -> None:
+    """Let a citizen leave, as `DELETE /v1/me` does."""
+    follow = consequences(lambda: runtime.settings)
+    with runtime.database.transaction() as session:
+        begin_erasure(session, citizen_id, "citizen", follow)
+    with runtime.eraser.raw_transaction() as connection:
+        complete_erasure(connection, citizen_id)
 
 
 def metro_ride(account: str, number: int) -> dict[str, Any]:
