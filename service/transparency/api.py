@@ -72,8 +72,9 @@ def list_keys() -> dict[str, Any]:
 def prove_consistency(query: dict[str, int | None]) -> dict[str, Any]:
     """Prove that the log's tree of one size continues that of a smaller one."""
     with raw_transaction() as connection:
-        tree = published_tree(connection)
-        old_size, size = query["old_size"] or 1, query["size"] or tree.size
+        old_size = query["old_size"] or 1
+        tree = published_tree(connection, near=old_size - 1)
+        size = query["size"] or tree.size
         path = tree.consistency_path(old_size, size)
     return consistency_document(old_size, size, path)
 
@@ -87,8 +88,9 @@ def prove_consistency(query: dict[str, int | None]) -> dict[str, Any]:
 def prove_inclusion(query: dict[str, int | None]) -> dict[str, Any]:
     """Prove that a leaf is in the log's tree of a size."""
     with raw_transaction() as connection:
-        tree = published_tree(connection)
-        leaf_index, size = query["leaf_index"] or 0, query["tree_size"] or tree.size
+        leaf_index = query["leaf_index"] or 0
+        tree = published_tree(connection, near=leaf_index)
+        size = query["tree_size"] or tree.size
         path = tree.inclusion_path(leaf_index, size)
         leaf = tree.leaf(leaf_index)
     return {

@@ -4,12 +4,11 @@ No table says at which leaf a transfer is: its rows would come in random order, 
 transfers themselves. Its transaction says in which seal it is, and its time in which bundle.
 """
 
-from datetime import datetime
+from dataclasses import fields
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import psycopg
-from psycopg.rows import class_row
 
 from service.ids import IdUnknown
 from service.ledger.commitments import salt_of
@@ -20,16 +19,13 @@ from service.transparency.proof_files import proof_document
 from service.transparency.published import published_head
 from service.transparency.tile_store import tile_reader
 
-FIELDS: Final = """
-SELECT citizen_id, id, kind, expires_on, points, reduction_g, recorded_at, posting_id, line,
-       hold_id, hold_line, of_id, party
-FROM transfer WHERE citizen_id = %s AND id = %s
-"""
+FIELDS: Final = tuple(field.name for field in fields(CommittedTransfer))
 
-SEALING: Final = """
-SELECT transfer.commitment, transfer.recorded_at, transfer.xact_id::text, account.secret
+TRANSFER: Final = f"""
+SELECT {", ".join(f"transfer.{name}" for name in FIELDS)},
+       commitment, xact_id::text, secret
 FROM transfer JOIN account ON account.citizen_id = transfer.citizen_id
-WHERE transfer.citizen_id = %s AND transfer.id = %s AND account.secret IS NOT NULL
+WHERE transfer.citizen_id = %s AND transfer.id = %s AND secret IS NOT NULL
 """
 
 SEAL_OF: Final = """
@@ -47,9 +43,11 @@ ORDER BY index DESC LIMIT 1
 """
 
 
-class _Sealing(NamedTuple):
+class _Found(NamedTuple):
+    """A transfer, and what is needed to find and open its entry."""
+
+    transfer: CommittedTransfer
     commitment: bytes
-    recorded_at: datetime
     xact_id: str
     secret: bytes
 
@@ -64,15 +62,15 @@ def proof_of(
         TransferNotSealed: it is too new; it will be there in a second or two.
         TileUnusable: the log has something else where the transfer must be.
     """
-    transfer, sealing = _found(connection, citizen_id, transfer_id)
+    found = _found(connection, citizen_id, transfer_id)
     head = published_head(connection)
-    leaf = _leaf_of(connection, sealing, head.size)
-    tree = Tree(head.size, tile_reader(connection, head.size))
-    if tree.leaf(leaf) != leaf_hash(sealing.commitment):
+    leaf = _leaf_of(connection, found, head.size)
+    tree = Tree(head.size, tile_reader(connection, head.size, [leaf]))
+    if tree.leaf(leaf) != leaf_hash(found.commitment):
         raise _damaged(leaf)
     return proof_document(
-        transfer,
-        salt_of(sealing.secret, transfer_id.bytes),
+        found.transfer,
+        salt_of(found.secret, transfer_id.bytes),
         leaf,
         head.size,
         tree.inclusion_path(leaf),
@@ -80,35 +78,31 @@ def proof_of(
     )
 
 
-def _found(
-    connection: psycopg.Connection[Any], citizen_id: UUID, transfer_id: UUID
-) -> tuple[CommittedTransfer, _Sealing]:
-    terms = [citizen_id, transfer_id]
-    with connection.cursor(row_factory=class_row(CommittedTransfer)) as cursor:
-        transfer = cursor.execute(FIELDS, terms).fetchone()
-    sealing = connection.execute(SEALING, terms).fetchone()
-    if transfer is None or sealing is None:
+def _found(connection: psycopg.Connection[Any], citizen_id: UUID, transfer_id: UUID) -> _Found:
+    row = connection.execute(TRANSFER, [citizen_id, transfer_id]).fetchone()
+    if row is None:
         raise IdUnknown("There is nothing by this id, or it is not yours to see.")
-    return transfer, _Sealing._make(sealing)
+    transfer = CommittedTransfer(*row[: len(FIELDS)])
+    return _Found(transfer, *row[len(FIELDS) :])
 
 
-def _leaf_of(connection: psycopg.Connection[Any], sealing: _Sealing, published: int) -> int:
-    seal = connection.execute(SEAL_OF, [sealing.xact_id]).fetchone()
+def _leaf_of(connection: psycopg.Connection[Any], found: _Found, published: int) -> int:
+    seal = connection.execute(SEAL_OF, [found.xact_id]).fetchone()
     if seal is None or seal[1] > published:
         raise TransferNotSealed(
             "The log takes in what is new every second. Please ask again.", retry_after_s=2
         )
     first_leaf, size = seal
     terms = {
-        "commitment": sealing.commitment,
-        "recorded_at": sealing.recorded_at,
+        "commitment": found.commitment,
+        "recorded_at": found.transfer.recorded_at,
         "first": first_leaf // HASHES_IN_TILE,
         "last": (size - 1) // HASHES_IN_TILE,
     }
-    found = connection.execute(PLACE, terms).fetchone()
-    if found is None:
+    place = connection.execute(PLACE, terms).fetchone()
+    if place is None:
         raise _damaged(first_leaf)
-    index, position = found
+    index, position = place
     return int(index * HASHES_IN_TILE + (position - 1) // HASH_BYTES)
 
 

@@ -32,10 +32,10 @@ def published_head(connection: psycopg.Connection[Any]) -> PublishedHead:
     return PublishedHead._make(row)
 
 
-def published_tree(connection: psycopg.Connection[Any]) -> Tree:
-    """Return the tree under the last head."""
+def published_tree(connection: psycopg.Connection[Any], near: int) -> Tree:
+    """Return the tree under the last head, to ask it about a leaf or a size."""
     size = published_head(connection).size
-    return Tree(size, tile_reader(connection, size))
+    return Tree(size, tile_reader(connection, size, [near]))
 
 
 def read_tile(connection: psycopg.Connection[Any], name: TileName) -> bytes:

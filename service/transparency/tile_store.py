@@ -11,6 +11,16 @@ from service.transparency.merkle import HASH_BYTES, HASHES_IN_TILE, TILE_HEIGHT,
 
 READ_TILE = "SELECT hashes FROM log_tile WHERE level = %s AND index = %s"
 
+READ_TILES = """
+SELECT wanted.level, wanted.index, tile.hashes
+FROM unnest(%s::smallint[], %s::bigint[]) AS wanted (level, index)
+CROSS JOIN LATERAL (
+    SELECT hashes FROM log_tile
+    WHERE log_tile.level = wanted.level AND log_tile.index = wanted.index LIMIT 1
+) AS tile
+"""
+"""The limit keeps the planner from reading the whole table instead of a few keys."""
+
 WRITE_TILES = """
 INSERT INTO log_tile (level, index, hashes)
 SELECT * FROM unnest(%s::smallint[], %s::bigint[], %b::bytea[])
@@ -35,14 +45,40 @@ class Bundle(NamedTuple):
     first_recorded_at: datetime
 
 
-def tile_reader(connection: psycopg.Connection[Any], size: int) -> ReadTile:
-    """Return what reads the tiles of a tree of `size` leaves, without what came later."""
+def tile_reader(
+    connection: psycopg.Connection[Any], size: int, near: Sequence[int] = ()
+) -> ReadTile:
+    """Return what reads the tiles of a tree of `size` leaves, without what came later.
+
+    Args:
+        connection: inside the caller's transaction.
+        size: of the tree.
+        near: leaves whose tiles will be needed, and those of the right edge with them: they are
+            read at once.
+    """
+    at_hand = _tiles_near(connection, size, near) if near else {}
 
     def read(level: int, index: int) -> bytes:
-        row = connection.execute(READ_TILE, [level, index]).fetchone()
-        return bytes(row[0])[: width_of(size, level, index) * HASH_BYTES] if row else b""
+        hashes = at_hand.get((level, index))
+        if hashes is None:
+            row = connection.execute(READ_TILE, [level, index]).fetchone()
+            hashes = bytes(row[0]) if row else b""
+        return hashes[: width_of(size, level, index) * HASH_BYTES]
 
     return read
+
+
+def _tiles_near(
+    connection: psycopg.Connection[Any], size: int, near: Sequence[int]
+) -> dict[tuple[int, int], bytes]:
+    wanted = {
+        (level, leaf >> TILE_HEIGHT * (level + 1))
+        for level in range(-(-size.bit_length() // TILE_HEIGHT))
+        for leaf in (*near, size)
+    }
+    levels, indexes = (list(column) for column in zip(*wanted, strict=True))
+    rows = connection.execute(READ_TILES, [levels, indexes])
+    return {(level, index): bytes(hashes) for level, index, hashes in rows}
 
 
 def width_of(size: int, level: int, index: int) -> int:
