@@ -20,6 +20,7 @@ from service.identity import commands as identity
 from service.identity.consequences import CONSEQUENCES
 from service.jobs.commands import jobs_group
 from service.leaving import consequences, erase_again
+from service.ledger.audit import Part
 from service.ledger.commands import audit_command, expire_command, extend_command
 from service.ledger.invariants import CHECKS as LEDGER_CHECKS
 from service.methodologies import Library, region_named
@@ -29,6 +30,7 @@ from service.runtime import Runtime, open_runtime
 from service.settings import Settings, settings_from
 from service.sharding.command import distribute_command
 from service.supervisor import serve
+from service.transparency.auditing import audited_log
 from service.transparency.operating import log_group, sealer_command
 from service.web.health import refuse_unsafe_server
 from service.worker import worker_command
@@ -46,7 +48,13 @@ COMMANDS: tuple[click.Command, ...] = (
     recompute_command,
     expire_command,
     extend_command,
-    audit_command((*LEDGER_CHECKS, *ACTIVITY_CHECKS)),
+    audit_command(
+        {
+            "ledger": lambda _: Part(LEDGER_CHECKS),
+            "log": audited_log,
+            "activities": lambda _: Part(ACTIVITY_CHECKS),
+        }
+    ),
     jobs_group,
     worker_command,
     sealer_command,

@@ -5,8 +5,9 @@ asked of one snapshot, so that what happens meanwhile cannot look like a differe
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 import psycopg
@@ -14,7 +15,7 @@ from psycopg.rows import dict_row
 
 from service.db import Database
 
-AT_ONCE: Final = 2
+AT_ONCE: Final = 3
 """Invariants asked at a time: each keeps a core busy and may take half a gigabyte."""
 
 ISOLATED: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
@@ -43,28 +44,53 @@ class Check(NamedTuple):
 class Finding(NamedTuple):
     """What one invariant has come to."""
 
-    check: Check
+    name: str
+    says: str
     differences: int
     first: dict[str, Any] | None
-    """The first row that breaks the invariant, in full."""
-    seconds: float
+    """The first difference, in full; None: there is none."""
+    seconds: float = 0.0
+
+
+Examination = Callable[[psycopg.Connection[Any]], list[Finding]]
+"""What SQL alone cannot compare: it is given a connection inside the audit's snapshot."""
+
+
+class Part(NamedTuple):
+    """What one package has to say about the truth of the books."""
+
+    checks: tuple[Check, ...]
+    examine: Examination | None = None
 
 
 def run_audit(database: Database, checks: Iterable[Check]) -> list[Finding]:
     """Ask every invariant of one snapshot and return what was found."""
-    return list(audited(database, checks))
+    return list(audited(database, [Part(tuple(checks))]))
 
 
-def audited(database: Database, checks: Iterable[Check]) -> Iterator[Finding]:
+def audited(database: Database, parts: Iterable[Part]) -> Iterator[Finding]:
     """Ask several invariants at a time of one snapshot; yield what is found, in order.
 
     It has connections of its own, and neither waits for requests nor keeps them waiting.
     """
+    asked = list(parts)
     own = Database(database.url, role=database.role, size=1 + AT_ONCE)
     try:
         with own.raw_transaction() as connection, ThreadPoolExecutor(AT_ONCE) as pool:
             snapshot = _exported_snapshot(connection)
-            yield from pool.map(lambda check: _finding(own, snapshot, check), checks)
+            # First what takes longest: hashing here, beside the sums that the server makes.
+            examined = [
+                pool.submit(_examined, own, snapshot, part.examine)
+                for part in asked
+                if part.examine
+            ]
+            checked = [
+                pool.submit(_checked, own, snapshot, check)
+                for part in asked
+                for check in part.checks
+            ]
+            for found in (*checked, *examined):
+                yield from found.result()
     finally:
         own.close()
 
@@ -86,14 +112,29 @@ def _exported_snapshot(connection: psycopg.Connection[Any]) -> str:
     return str(row[0])
 
 
-def _finding(database: Database, snapshot: str, check: Check) -> Finding:
-    began_at = time.perf_counter()
+@contextmanager
+def _inside(database: Database, snapshot: str) -> Iterator[psycopg.Connection[Any]]:
     with database.raw_transaction() as connection:
         for statement in (ISOLATED, f"SET TRANSACTION SNAPSHOT '{snapshot}'", *TERMS):
             connection.execute(statement)
-        with connection.cursor(row_factory=dict_row) as cursor:
-            row = cursor.execute(DIFFERENCES.format(query=check.query)).fetchone()
+        yield connection
+
+
+def _checked(database: Database, snapshot: str, check: Check) -> list[Finding]:
+    began_at = time.perf_counter()
+    with (
+        _inside(database, snapshot) as connection,
+        connection.cursor(row_factory=dict_row) as cursor,
+    ):
+        row = cursor.execute(DIFFERENCES.format(query=check.query)).fetchone()
     seconds = time.perf_counter() - began_at
-    if row is None:
-        return Finding(check, 0, None, seconds)
-    return Finding(check, row.pop("differences"), row, seconds)
+    differences = row.pop("differences") if row else 0
+    return [Finding(check.name, check.says, differences, row, seconds)]
+
+
+def _examined(database: Database, snapshot: str, examine: Examination) -> list[Finding]:
+    began_at = time.perf_counter()
+    with _inside(database, snapshot) as connection:
+        findings = examine(connection)
+    seconds = time.perf_counter() - began_at
+    return [finding._replace(seconds=seconds) for finding in findings]

@@ -10,11 +10,14 @@ from typing import Any, Final, NamedTuple
 
 import psycopg
 
-from service.ledger.audit import Check
+from service.ledger.audit import Check, Finding, Part
+from service.runtime import Runtime
 from service.transparency.errors import ProofInvalid
 from service.transparency.key_events import logged_keys
+from service.transparency.keys import LogKeys
 from service.transparency.merkle import HASH_BYTES, HASHES_IN_TILE
 from service.transparency.notes import Checkpoint, Verifier, open_checkpoint
+from service.transparency.outside import Outside
 from service.transparency.regrowing import RegrownTree
 
 DERIVED_ENTRIES: Final = f"""
@@ -87,16 +90,6 @@ BUNDLES_AT_A_TIME: Final = 512
 SEALS_AT_A_TIME: Final = 2000
 
 
-class TreeFinding(NamedTuple):
-    """What one comparison of the tree has come to."""
-
-    name: str
-    says: str
-    differences: int
-    first: dict[str, Any] | None
-    """Where the first difference is; None: there is none."""
-
-
 class _Comparison:
     """Counts the differences of one kind and keeps the first."""
 
@@ -112,9 +105,9 @@ class _Comparison:
         self.first = self.first or where
 
     @property
-    def finding(self) -> TreeFinding:
+    def finding(self) -> Finding:
         """The result."""
-        return TreeFinding(self.name, self.says, self.differences, self.first)
+        return Finding(self.name, self.says, self.differences, self.first)
 
 
 class _Sealed(NamedTuple):
@@ -125,9 +118,24 @@ class _Sealed(NamedTuple):
     checkpoint: str | None
 
 
+def audited_log(runtime: Runtime) -> Part:
+    """Return what an installation's audit has to ask of its log.
+
+    The head outside is read here, before the audit's snapshot is taken, which therefore has all of
+    the tree that it is over.
+    """
+    keys = LogKeys.at(runtime.settings.home / "keys")
+    kept = Outside(runtime.settings.outside).checkpoint()
+
+    def examine(connection: psycopg.Connection[Any]) -> list[Finding]:
+        return audit_tree(connection, keys.verifiers(_origin(connection)), kept)
+
+    return Part(CHECKS, examine)
+
+
 def audit_tree(
     connection: psycopg.Connection[Any], verifiers: Sequence[Verifier], kept_outside: str | None
-) -> list[TreeFinding]:
+) -> list[Finding]:
     """Grow the tree once more from its entries and compare everything that was made of it.
 
     Args:
@@ -167,7 +175,7 @@ class _TreeAudit:
             "The head kept outside the database is signed, and the tree had its root.",
         )
 
-    def findings(self) -> list[TreeFinding]:
+    def findings(self) -> list[Finding]:
         """Compare everything in one pass over the entries."""
         outside = self._opened_outside()
         tree = RegrownTree()

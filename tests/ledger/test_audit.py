@@ -28,7 +28,7 @@ ALL_CHECKS = (*LEDGER_CHECKS, *ACTIVITY_CHECKS)
 
 def broken(runtime: Runtime) -> dict[str, Finding]:
     return {
-        finding.check.name: finding
+        finding.name: finding
         for finding in run_audit(runtime.database, ALL_CHECKS)
         if finding.differences
     }

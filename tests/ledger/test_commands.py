@@ -6,6 +6,7 @@ from uuid import uuid4
 from click.testing import CliRunner
 
 from service import clock
+from service.ledger.audit import Part
 from service.ledger.commands import audit_command, expire_command, extend_command
 from service.ledger.errors import CarryDateInvalid
 from service.ledger.invariants import CHECKS
@@ -13,6 +14,7 @@ from service.runtime import Runtime
 from tests.ledger.conftest import issue
 from tests.ledger.damage import damaged
 
+AUDIT = audit_command({"ledger": lambda _: Part(CHECKS)})
 YESTERDAY = clock.today() - timedelta(days=1)
 
 
@@ -70,7 +72,7 @@ class TestTheExtendCommand:
 
 class TestTheAuditCommand:
     def test_names_every_invariant(self, fresh_runtime: Runtime) -> None:
-        result = CliRunner().invoke(audit_command(CHECKS), obj=fresh_runtime)
+        result = CliRunner().invoke(AUDIT, obj=fresh_runtime)
 
         assert result.exit_code == 0
         assert all(check.name in result.output for check in CHECKS)
@@ -80,7 +82,7 @@ class TestTheAuditCommand:
         issue(fresh_runtime, citizen, 5, 50, clock.today())
         damaged(fresh_runtime, "UPDATE transfer SET points = 6")
 
-        result = CliRunner().invoke(audit_command(CHECKS), obj=fresh_runtime)
+        result = CliRunner().invoke(AUDIT, obj=fresh_runtime)
 
         assert result.exit_code == 1
         assert "BROKEN  lots-equal-transfers" in result.output

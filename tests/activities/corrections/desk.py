@@ -111,7 +111,7 @@ def owed(runtime: Runtime, citizen: UUID) -> tuple[int, int]:
 def broken(runtime: Runtime) -> list[str]:
     """Return the invariants that do not hold."""
     report = run_audit(runtime.database, (*OF_THE_LEDGER, *OF_ACTIVITIES))
-    return [each.check.name for each in report if each.differences]
+    return [each.name for each in report if each.differences]
 
 
 def of_id(public: str) -> UUID:

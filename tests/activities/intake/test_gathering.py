@@ -167,4 +167,4 @@ class TestFeedsOfOnePart:
         )
 
         findings = run_audit(fresh_runtime.database, CHECKS)
-        assert [each.check.name for each in findings if each.differences] == []
+        assert [each.name for each in findings if each.differences] == []

@@ -59,7 +59,7 @@ def answers(feeds: Sequence[Feed]) -> Counter[str]:
 
 def broken(runtime: Runtime) -> list[str]:
     findings = run_audit(runtime.database, [*OF_THE_LEDGER, *OF_ACTIVITIES])
-    return [finding.check.name for finding in findings if finding.differences]
+    return [finding.name for finding in findings if finding.differences]
 
 
 class TestTheSameLineTwentyTimesAtOnce:
