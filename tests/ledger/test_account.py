@@ -6,8 +6,12 @@ from uuid import UUID, uuid4
 from flask.testing import FlaskClient
 
 from service import clock
+from service.ledger.accounts import lock_account
+from service.ledger.clawback import Claim, invalidate
+from service.ledger.holds import capture, hold, pool
+from service.ledger.spending import donate, retire
 from service.runtime import Runtime
-from tests.ledger.conftest import Headers, Issued
+from tests.ledger.conftest import Headers, Issued, issue
 
 SOON = clock.today() + timedelta(days=30)
 LATER = clock.today() + timedelta(days=400)
@@ -106,6 +110,46 @@ class TestAnAccount:
 
         assert answer["points"]["pending"] == 9
         assert answer["reduction_g"]["pending"] == 99
+
+    def test_shows_what_has_become_of_every_gram(
+        self, client: FlaskClient, as_caller: Headers, runtime: Runtime, a_citizen_with: Issued
+    ) -> None:
+        citizen = a_citizen_with((100, 1000, SOON))
+        held, captured, party = uuid4(), uuid4(), uuid4()
+        with runtime.database.raw_transaction() as connection:
+            hold(connection, citizen, held, 50)
+            capture(connection, citizen, captured, held, 30, party)
+            pool(connection, citizen, uuid4(), captured, party, 10)
+            donate(connection, citizen, uuid4(), 5, party)
+            retire(connection, citizen, uuid4(), points=7)
+
+        answer = account(client, as_caller(citizen))
+
+        assert answer["reduction_g"] == grams(
+            certified=1000, available=380, held=200, redeemed=200, pooled=150, retired=70
+        )
+        assert (answer["points"]["available"], answer["points"]["held"]) == (38, 20)
+
+    def test_says_what_is_owed_until_the_next_issue_pays_it(
+        self, client: FlaskClient, as_caller: Headers, runtime: Runtime
+    ) -> None:
+        citizen = uuid4()
+        false = issue(runtime, citizen, 10, 100, SOON)
+        with runtime.database.raw_transaction() as connection:
+            retire(connection, citizen, uuid4(), points=8)
+            claim = Claim(citizen.hex, false.hex)
+            invalidate(connection, lock_account(connection, citizen), [claim])
+
+        owing = account(client, as_caller(citizen))
+        issue(runtime, citizen, 10, 100, LATER)
+        paid = account(client, as_caller(citizen))
+
+        assert owing["points"]["owed"] == 8
+        assert owing["reduction_g"] == grams(certified=100, invalidated=20, retired=80, owed=80)
+        assert paid["points"]["owed"] == 0
+        assert paid["reduction_g"] == grams(
+            certified=200, available=20, invalidated=100, retired=80
+        )
 
     def test_is_its_owners_only(
         self, client: FlaskClient, as_caller: Headers, a_citizen_with: Issued
