@@ -104,9 +104,9 @@ def a_feed_of_readings(runtime: Runtime, _app: Flask) -> Callable[[], object]:
 def a_feed_of_one_citizen(runtime: Runtime, _app: Flask) -> Callable[[], object]:
     source = a_source(runtime)
     a_citizen(runtime, source)
-    record(runtime, source, a_ride())
-    later = noon() + timedelta(hours=2)
-    return lambda: record(runtime, source, a_ride(), a_ride(at=later), a_ride(at=later))
+    again, later = a_ride(), noon() + timedelta(hours=2)
+    record(runtime, source, again)
+    return lambda: record(runtime, source, again, a_ride(), a_ride(at=later), a_ride(at=later))
 
 
 def a_reading_of_one_citizen(runtime: Runtime, _app: Flask) -> Callable[[], object]:
@@ -119,7 +119,8 @@ def a_reading_of_one_citizen(runtime: Runtime, _app: Flask) -> Callable[[], obje
 def an_own_activity(runtime: Runtime, _app: Flask) -> Callable[[], object]:
     citizen = a_citizen(runtime, a_source(runtime))
     assert record_own(runtime, citizen, a_reading(), region="310000").verdict == "pending"
-    lines = [a_reading(hour=0.5), a_reading(hour=3)]
+    again = a_reading(hour=3)
+    lines = [a_reading(hour=0.5), again, again]
     return lambda: [record_own(runtime, citizen, line, region="310000") for line in lines]
 
 

@@ -15,23 +15,32 @@ from service.bulk import array_of
 TAKEN_BACK: Final = ("corrected", "withdrawn-by-source", "found-false", "double-record")
 """Codes of verdicts after which a record does not stand as it was sent."""
 
-READ_TAKEN_BACK: Final = """
+_TAKEN_BACK: Final = """
 SELECT replace(v.activity_id::text, '-', ''), v.verdict, v.code
 FROM unnest(%s::uuid[], %s::uuid[]) AS asked (citizen_id, activity_id)
 JOIN verdict v ON v.citizen_id = asked.citizen_id AND v.activity_id = asked.activity_id
 WHERE v.code = ANY(%s)
-ORDER BY v.citizen_id, v.activity_id, v.seq
 """
 
-READ_RESTATED: Final = """
+_IN_ORDER: Final = "ORDER BY v.citizen_id, v.activity_id, v.seq"
+
+READ_TAKEN_BACK: Final = _TAKEN_BACK + _IN_ORDER
+
+# Of one citizen, named by value: then only her shard is asked.
+READ_TAKEN_BACK_OF_ONE: Final = f"{_TAKEN_BACK}  AND v.citizen_id = %s\n{_IN_ORDER}"
+
+_RESTATED: Final = """
 SELECT replace(c.first_id::text, '-', ''), replace(a.id::text, '-', ''),
        replace(a.citizen_id::text, '-', ''), encode(a.evidence_digest, 'hex'),
        a.verdict, a.code, a.params, a.reduction_g, a.points
 FROM unnest(%s::uuid[], %s::uuid[]) AS asked (citizen_id, first_id)
 JOIN correction c ON c.citizen_id = asked.citizen_id AND c.first_id = asked.first_id
 JOIN activity a ON a.citizen_id = c.citizen_id AND a.id = c.activity_id
-ORDER BY a.revision DESC
 """
+
+READ_RESTATED: Final = f"{_RESTATED}ORDER BY a.revision DESC"
+
+READ_RESTATED_OF_ONE: Final = f"{_RESTATED}WHERE c.citizen_id = %s\nORDER BY a.revision DESC"
 
 
 def revisions_of(
@@ -59,7 +68,8 @@ def _restated(
     connection: psycopg.Connection[Any], firsts: Sequence[Known]
 ) -> defaultdict[str, list[Known]]:
     found: defaultdict[str, list[Known]] = defaultdict(list)
-    for first, *row in connection.execute(READ_RESTATED, _arrays_of(firsts)):
+    asked = _asked(connection, firsts, (), READ_RESTATED, READ_RESTATED_OF_ONE)
+    for first, *row in asked:
         found[first].append(Known(*row))
     return found
 
@@ -70,9 +80,23 @@ def _taken_back(
     """Return the verdict and code with which any of these was taken back."""
     if not known:
         return {}
-    asked = (*_arrays_of(list(known.values())), list(TAKEN_BACK))
-    rows = connection.execute(READ_TAKEN_BACK, asked).fetchall()
+    records, codes = list(known.values()), (list(TAKEN_BACK),)
+    rows = _asked(connection, records, codes, READ_TAKEN_BACK, READ_TAKEN_BACK_OF_ONE)
     return {activity_id: (verdict, code) for activity_id, verdict, code in rows}
+
+
+def _asked(
+    connection: psycopg.Connection[Any],
+    records: Sequence[Known],
+    terms: tuple[Any, ...],
+    of_many: str,
+    of_one: str,
+) -> list[tuple[Any, ...]]:
+    asked = (*_arrays_of(records), *terms)
+    citizens = {record.citizen_id for record in records}
+    if len(citizens) == 1:
+        return connection.execute(of_one, (*asked, *citizens)).fetchall()
+    return connection.execute(of_many, asked).fetchall()
 
 
 def _with_fate(revision: Known, fate: tuple[str, str] | None) -> Known:
