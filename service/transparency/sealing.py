@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import psycopg
 
-from service.transparency.cluster import wait_for_prepared
+from service.transparency.cluster import wait_for_nodes
 from service.transparency.errors import TransactionsWentBack
 from service.transparency.merkle import HASH_BYTES, HASHES_IN_TILE, appended
 from service.transparency.tile_store import Bundle, tile_reader, write_bundles, write_tiles
@@ -23,13 +23,16 @@ LAST_SEAL: Final = """
 SELECT size, root, until_xact::text FROM log_seal ORDER BY size DESC LIMIT 1
 """
 
-HORIZON: Final = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text"
+SNAPSHOT: Final = """
+SELECT pg_snapshot_xmin(snapshot)::text, pg_snapshot_xmax(snapshot)::text
+FROM pg_current_snapshot() AS snapshot
+"""
 
 OUT_OF_ORDER: Final = """
 SELECT min(below.xact_id)::text
 FROM transfer above JOIN transfer below USING (citizen_id)
 WHERE above.xact_id >= %(until)s::xid8
-  AND above.xact_id < pg_snapshot_xmax(pg_current_snapshot())
+  AND above.xact_id < %(next)s::xid8
   AND below.xact_id >= %(from)s::xid8 AND below.xact_id < %(until)s::xid8
   AND above.recorded_at < below.recorded_at
 """
@@ -106,7 +109,18 @@ def seal(connection: psycopg.Connection[Any]) -> Seal | None:
 
 def _horizon(connection: psycopg.Connection[Any], last: Seal) -> str:
     """Return the first transaction that is too young for this seal."""
-    until = _text(connection, HORIZON)
+    row = connection.execute(SNAPSHOT).fetchone()
+    assert row is not None  # noqa: S101  there is always a snapshot
+    until, next_xact = row
+    _refuse_renumbering(last, until)
+    wait_for_nodes(connection)
+    terms: dict[str, str] = {"from": last.until_xact, "until": until, "next": next_xact}
+    while earlier := _out_of_order(connection, terms):
+        terms["until"] = earlier
+    return terms["until"]
+
+
+def _refuse_renumbering(last: Seal, until: str) -> None:
     if int(until) < int(last.until_xact):
         raise TransactionsWentBack(
             "The log has sealed up to transaction {sealed}, and the server is at {present}."
@@ -114,10 +128,12 @@ def _horizon(connection: psycopg.Connection[Any], last: Seal) -> str:
             sealed=last.until_xact,
             present=until,
         )
-    wait_for_prepared(connection)
-    while earlier := _text(connection, OUT_OF_ORDER, {"from": last.until_xact, "until": until}):
-        until = earlier
-    return until
+
+
+def _out_of_order(connection: psycopg.Connection[Any], terms: dict[str, str]) -> str | None:
+    """Return the first transaction below the horizon that is to wait for one above it."""
+    row = connection.execute(OUT_OF_ORDER, terms).fetchone()
+    return row[0] if row else None
 
 
 def _bundles(
@@ -141,10 +157,3 @@ def _append(
     write_bundles(connection, size, bundles)
     write_tiles(connection, growth.tiles)
     return growth.size, growth.root
-
-
-def _text(
-    connection: psycopg.Connection[Any], query: str, terms: dict[str, str] | None = None
-) -> str:
-    row = connection.execute(query, terms).fetchone()
-    return row[0] if row and row[0] else ""
