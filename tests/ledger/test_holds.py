@@ -61,9 +61,14 @@ class TestHolding:
 
         assert wallet.at("available") == [(SOON, 1, 3)]
 
-    def test_spans_more_lots_than_a_citizen_has_quarters(self, runtime: Runtime) -> None:
+    @pytest.mark.parametrize("is_pipelined", [False, True])
+    def test_spans_more_lots_than_a_citizen_has_quarters(
+        self, runtime: Runtime, *, is_pipelined: bool
+    ) -> None:
         grants = [(2, 7, days_from_now(90 * quarter)) for quarter in range(1, 21)]
-        wallet = Wallet.with_lots(runtime, *grants)
+        wallet = Wallet(runtime, is_pipelined=is_pipelined)
+        for grant in grants:
+            wallet.issue(*grant)
 
         held = wallet.hold(40)
 

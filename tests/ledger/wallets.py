@@ -81,6 +81,8 @@ class Wallet:
 
     runtime: Runtime
     citizen_id: UUID = field(default_factory=uuid4)
+    is_pipelined: bool = False
+    """Whether her postings come in transactions whose statements share round trips."""
 
     @classmethod
     def with_lots(cls, runtime: Runtime, *grants: Grant) -> "Wallet":
@@ -177,7 +179,9 @@ class Wallet:
     ) -> Outcome:
         """Post any kind under an id."""
         chosen = posting_id or uuid4()
-        with self.runtime.database.raw_transaction() as connection:
+        database = self.runtime.database
+        opened = database.pipelined_transaction if self.is_pipelined else database.raw_transaction
+        with opened() as connection:
             return kind(connection, self.citizen_id, chosen, *terms, **named_terms)
 
     def post_terms(self, kind: str, posting_id: UUID, terms: dict[str, Any]) -> Outcome:
