@@ -69,9 +69,11 @@ VERDICTS_BEFORE = "'certified', 'pending', 'refused', 'withdrawn', 'superseded',
 VERDICTS = f"{VERDICTS_BEFORE}, 'corrected', 'invalidated'"
 
 # Sources and staff know an activity by its id alone. An ordinary index on it would be written at a
-# random place for every act; of this one only a summary of each stretch of the table is kept.
+# random place for every act; of this one only a summary of each stretch of the table is kept, made
+# for the 2,500 rows that 64 pages hold at most.
 FIND_BY_ID = """
-CREATE INDEX ix_activity_id ON activity USING brin (id uuid_bloom_ops)
+CREATE INDEX ix_activity_id ON activity USING brin (
+    id uuid_bloom_ops (n_distinct_per_range = 2500, false_positive_rate = 0.003))
 WITH (pages_per_range = 64, autosummarize = on)
 """
 

@@ -151,7 +151,9 @@ class Activity(Base):
             "ix_activity_id",
             "id",
             postgresql_using="brin",
-            postgresql_ops={"id": "uuid_bloom_ops"},
+            postgresql_ops={
+                "id": "uuid_bloom_ops (n_distinct_per_range = 2500, false_positive_rate = 0.003)"
+            },
             postgresql_with={"pages_per_range": 64, "autosummarize": "on"},
         ),
         CheckConstraint("verdict IN ('certified', 'pending', 'refused')", name="verdict_is_known"),

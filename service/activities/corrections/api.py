@@ -81,6 +81,7 @@ def create_correction(activity_id: str) -> Response:
     source = calling_source()
     with raw_transaction() as connection:
         citizen_id = whose_record(connection, current_caller().id, wanted)
+    with raw_transaction() as connection:
         desk = Desk(source, intake().shelf.rulebook(connection), runtime().keys)
 
     def effect(connection: psycopg.Connection[Any]) -> Answer:
@@ -105,9 +106,10 @@ def create_correction(activity_id: str) -> Response:
 def create_invalidation(body: dict[str, Any], activity_id: str) -> Response:
     """Propose to invalidate an activity; nothing changes until another operator approves."""
     wanted = ids.uuid_of(ids.ACTIVITY, activity_id)
+    with raw_transaction() as connection:
+        citizen_id = whose_activity(connection, wanted)
 
     def effect(connection: psycopg.Connection[Any]) -> Answer:
-        citizen_id = whose_activity(connection, wanted)
         name = name_of_staff(connection, current_caller().id)
         proposed, new = propose_invalidation(connection, citizen_id, wanted, body["reason"], name)
         return 201 if new else 200, InvalidationView().dump(invalidation_view(proposed))
@@ -126,9 +128,10 @@ def create_invalidation(body: dict[str, Any], activity_id: str) -> Response:
 def create_invalidation_approval(activity_id: str) -> Response:
     """Approve what another operator has proposed: the activity counts no more."""
     wanted = ids.uuid_of(ids.ACTIVITY, activity_id)
+    with raw_transaction() as connection:
+        citizen_id = whose_activity(connection, wanted)
 
     def effect(connection: psycopg.Connection[Any]) -> Answer:
-        citizen_id = whose_activity(connection, wanted)
         name = name_of_staff(connection, current_caller().id)
         decided, new = approve_invalidation(connection, citizen_id, wanted, name)
         return 201 if new else 200, InvalidationView().dump(invalidation_view(decided))

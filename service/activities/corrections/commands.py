@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict
-from uuid import UUID
 
 import click
 
@@ -35,11 +34,12 @@ def invalidate_command(
 ) -> None:
     """Invalidate ACTIVITY_ID (act_…): it counts no more, and what it gave is taken back."""
     wanted = ids.uuid_of(ids.ACTIVITY, activity_id)
+    with runtime.database.raw_transaction() as connection:
+        citizen_id = whose_activity(connection, wanted)
     with runtime.database.transaction() as session:
         for name in (proposed_by, approved_by):
             require_staff(session, name)
         connection = driver_connection(session)
-        citizen_id: UUID = whose_activity(connection, wanted)
         propose_invalidation(connection, citizen_id, wanted, reason, proposed_by)
         decided, _ = approve_invalidation(connection, citizen_id, wanted, approved_by)
     click.echo(json.dumps(InvalidationView().dump(invalidation_view(decided)), ensure_ascii=False))
