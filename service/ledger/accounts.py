@@ -8,12 +8,12 @@ import psycopg
 
 from service.bulk import array_of
 
-# In an upsert's SET, the clock is read after the lock is held. That, and growing by a microsecond
-# where the clock does not, makes `moved_at` the order of a citizen's transfers.
+# In an upsert's SET, `moved_after` reads the clock after the lock is held. That, and growing by a
+# microsecond where the clock does not, makes `moved_at` the order of a citizen's transfers.
 _TAKE: Final = """
 ON CONFLICT (citizen_id) DO UPDATE SET
     version = account.version + 1,
-    moved_at = greatest(clock_timestamp(), account.moved_at + interval '1 microsecond')
+    moved_at = moved_after(account.moved_at)
 RETURNING encode(uuid_send(citizen_id), 'hex'), secret, moved_at::text,
           timestamptz_send(moved_at), owed_points, owed_g
 """

@@ -271,7 +271,6 @@ SELECT DISTINCT proname FROM pg_proc WHERE proname = ANY(%s) AND provolatile <> 
 """
 
 
-@pytest.mark.xfail(reason="the account's lock has yet to call moved_after()", strict=False)
 @pytest.mark.parametrize("doing", WRITING)
 def test_an_upsert_changes_a_row_by_immutable_functions_only(
     runtime: Runtime, app: Flask, monkeypatch: pytest.MonkeyPatch, doing: str
