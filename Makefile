@@ -8,13 +8,14 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP := --disable-pip-version-check --quiet install
 
-.PHONY: help run test check demo bench lock clean
+.PHONY: help run test check checks checks-deep demo bench lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run    serve on 127.0.0.1:\$${PORT:-8000}, with all it needs under \$${CARBON_HOME:-var}"
 	@echo "make test   run every test, against engines of its own"
 	@echo "make check  ruff, mypy, and the tests with coverage"
+	@echo "make checks races, kills, a restore: what is promised, tried by force; checks-deep: longer"
 	@echo "make demo   play a simulated month against the running service"
 	@echo "make bench  measure, and write var/bench/latest.json"
 	@echo "make lock   pin the newest dependencies that pyproject.toml allows (needs uv)"
@@ -38,6 +39,12 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --cov --cov-report=term
+
+checks: $(INSTALLED)
+	$(BIN)/python -m checks gate
+
+checks-deep: $(INSTALLED)
+	$(BIN)/python -m checks deep
 
 # The installation waits while a running service or another `make` holds the environment, because
 # changed files under a running program break it in odd ways. Who is up to date waits for nobody.
@@ -84,4 +91,4 @@ lock:
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
-	find service tests migrations benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find service tests migrations benchmarks checks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,8 +4,9 @@
 
 Jepsen's bank workload on the ledger's functions: most of it meets on a few hot wallets, ids are
 sent again with the same and with other terms, people join and are erased meanwhile. A reader takes
-all lots and all transfers in one snapshot, again and again. Only refusals with a name may reach a
-caller: a deadlock, a serialization error or a broken constraint fails the check.
+all lots and all transfers in one snapshot, again and again, and a sealer seals them. Only refusals
+with a name may reach a caller: a deadlock, a serialization error or a broken constraint fails the
+check.
 """
 
 import random
@@ -20,7 +21,8 @@ from uuid import UUID
 
 from checks.bank_acts import DEEDS, Clerk, Done
 from checks.books import Books
-from checks.house import audit, quiet_house
+from checks.house import WITHOUT_ACTS, audit, quiet_house, sealing
+from checks.log_entries import compare_log
 from checks.town import Town
 from checks.verdict import Verdict, arguments
 from service import clock
@@ -35,8 +37,6 @@ THREADS = 6
 CITIZENS = 60
 HOT = 4
 READ_EVERY_S = 0.25
-WITHOUT_ACTS = "issues-equal-certified"
-"""The bank issues at rates of its own, without an act behind it; everything else must hold."""
 FAULTS_MOST = 20
 """Of one driver, which then stops."""
 
@@ -77,16 +77,9 @@ def run(runtime: Runtime, seconds: float, seed: int) -> int:
     town = Town(runtime, CITIZENS)
     hot = list(town.citizens.values())[:HOT]
     town.endow(hot, 100_000)
-    with ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool:
-        driving = [
-            pool.submit(
-                drive,
-                Terms(runtime.settings, number, seed, seconds, town.source_id, town.citizens, hot),
-            )
-            for number in range(PROCESSES)
-        ]
-        _read_until_done(runtime.database, driving, verdict)
-        driven = [each.result() for each in driving]
+    with sealing(runtime):
+        driven = _driven(runtime, town, hot, seconds, seed, verdict)
+        compare_log(runtime, verdict)
     for each in driven:
         verdict.counts.update(each.counts)
         verdict.faults += each.faults
@@ -97,6 +90,22 @@ def run(runtime: Runtime, seconds: float, seed: int) -> int:
 
 
 # --- driving ----------------------------------------------------------------------------------
+
+
+def _driven(
+    runtime: Runtime, town: Town, hot: list[UUID], seconds: float, seed: int, verdict: Verdict
+) -> list[Driven]:
+    """Let the processes work, and read the books meanwhile."""
+    with ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool:
+        driving = [
+            pool.submit(
+                drive,
+                Terms(runtime.settings, number, seed, seconds, town.source_id, town.citizens, hot),
+            )
+            for number in range(PROCESSES)
+        ]
+        _read_until_done(runtime.database, driving, verdict)
+        return [each.result() for each in driving]
 
 
 def drive(terms: Terms) -> Driven:

@@ -11,7 +11,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 from checks.calling import Client
-from checks.house import audit, quiet_house, served_house
+from checks.house import WITHOUT_ACTS, audit, quiet_house, sealing, served_house
+from checks.log_entries import compare_log
 from checks.race_http import HttpRaces, has_retirements
 from checks.race_ledger import AT_ONCE, LedgerRaces
 from checks.town import Town
@@ -20,8 +21,6 @@ from service.runtime import Runtime
 
 IN_LEDGER = ("same_id", "drain", "captures")
 OVER_HTTP = ("cap", "same_key")
-WITHOUT_ACTS = "issues-equal-certified"
-"""Balances of the ledger's races come without an act behind them."""
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -46,8 +45,10 @@ def race_in_ledger(
     """Race on a migrated database whose pool lets `AT_ONCE` callers in."""
     races = LedgerRaces(runtime, Town(runtime, 0), verdict, random.Random(seed))
     known = {"same_id": races.same_id, "drain": races.drain, "captures": races.captures}
-    for case in known.keys() & set(cases):
-        _repeat(verdict, case, known[case], rounds)
+    with sealing(runtime):
+        for case in known.keys() & set(cases):
+            _repeat(verdict, case, known[case], rounds)
+        compare_log(runtime, verdict)
     verdict.faults += audit(runtime, besides=WITHOUT_ACTS)
 
 
