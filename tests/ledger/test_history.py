@@ -44,10 +44,14 @@ def at_present(runtime: Runtime, citizen_id: UUID) -> bytes:
 
 
 def moments(runtime: Runtime, citizen_id: UUID) -> list[datetime]:
-    """When her transfers were recorded, the first one first."""
+    """When her account changed, the first moment first: a claw-back may find nothing to move."""
     with runtime.database.raw_transaction() as connection:
         lines = statement_of(connection, citizen_id, rows=1_000)
-    return sorted({line.recorded_at for line in lines})
+        claims = connection.execute(
+            "SELECT recorded_at FROM posting WHERE citizen_id = %s AND kind = 'invalidate'",
+            [citizen_id],
+        )
+        return sorted({line.recorded_at for line in lines} | {row[0] for row in claims})
 
 
 class TestAnAccountAsOf:
