@@ -79,6 +79,7 @@ def complete_erasure(connection: psycopg.Connection[Any], citizen_id: UUID) -> b
     """
     _forget_number_of_codes(connection, citizen_id)
     _leave_trace_of_accounts(connection, citizen_id)
+    _blot_out_secrets(connection, citizen_id)
     for table in personal_tables(connection):
         connection.execute(
             sql.SQL("DELETE FROM {} WHERE {} = %s").format(
@@ -114,6 +115,22 @@ def personal_tables(connection: psycopg.Connection[Any]) -> list[PersonalTable]:
         [list(PERSON_COLUMNS)],
     )
     return [PersonalTable(*row) for row in found]
+
+
+def _blot_out_secrets(connection: psycopg.Connection[Any], citizen_id: UUID) -> None:
+    """Destroy what could still open the public log's commitments to what was hers."""
+    found = connection.execute(
+        "SELECT table_name FROM information_schema.column_privileges"
+        " WHERE table_schema = 'public' AND column_name = 'secret'"
+        " AND privilege_type = 'UPDATE' AND grantee = current_user ORDER BY table_name"
+    )
+    for (table,) in found.fetchall():
+        connection.execute(
+            sql.SQL(
+                "UPDATE {} SET secret = NULL WHERE citizen_id = %s AND secret IS NOT NULL"
+            ).format(sql.Identifier(table)),
+            [citizen_id],
+        )
 
 
 def _end_links(session: Session, citizen_id: UUID) -> None:

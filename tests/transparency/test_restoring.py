@@ -11,6 +11,7 @@ from service import clock
 from service.identity.erasure import begin_erasure, complete_erasure
 from service.identity.models import Citizen
 from service.leaving import consequences, erase_again
+from service.ledger.accounts import lock_account
 from service.runtime import Runtime
 from service.transparency.errors import OutsideUnusable
 from service.transparency.outside import Outside
@@ -58,6 +59,19 @@ class TestLeaving:
         digest = hashlib.sha256(citizen_id.bytes).hexdigest()
         assert erasures_logged(town) == [{"citizen_sha256": digest}]
         assert sorted(books.entries()) == sorted(books.committed())
+
+    def test_destroys_what_could_open_her_entries(self, town: Runtime) -> None:
+        citizen_id, other = a_citizen(town), a_citizen(town)
+        for each in (citizen_id, other):
+            with town.database.raw_transaction() as connection:
+                lock_account(connection, each)
+
+        leave(town, citizen_id)
+
+        with town.database.raw_transaction() as connection:
+            secrets = dict(connection.execute("SELECT citizen_id, secret FROM account").fetchall())
+        assert secrets[citizen_id] is None
+        assert secrets[other] is not None
 
     def test_is_kept_outside(self, town: Runtime) -> None:
         citizen_id = a_citizen(town)

@@ -144,12 +144,16 @@ def sealed(books: Books) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
 REWRITES = (
     "UPDATE log_tile SET hashes = substr(hashes, 1, 32)",
     "UPDATE log_tile SET hashes = hashes",
-    ("UPDATE log_tile SET hashes = sha256('') || substr(hashes, 33) || sha256('')"
-    " WHERE level = 0 AND index = 1"),
+    (
+        "UPDATE log_tile SET hashes = sha256('') || substr(hashes, 33) || sha256('')"
+        " WHERE level = 0 AND index = 1"
+    ),
     "UPDATE log_tile SET index = index + 7",
     "UPDATE log_bundle SET entries = sha256('') || entries WHERE index = 1",
-    ("UPDATE log_bundle SET first_recorded_at = now(), entries = entries || sha256('')"
-    " WHERE index = 1"),
+    (
+        "UPDATE log_bundle SET first_recorded_at = now(), entries = entries || sha256('')"
+        " WHERE index = 1"
+    ),
     "DELETE FROM log_tile",
     "DELETE FROM log_bundle",
     "TRUNCATE log_tile",
