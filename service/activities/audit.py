@@ -3,6 +3,7 @@
 from typing import Final
 
 from service.activities.certification.batches import DIGEST
+from service.activities.corrections.audit import CHECKS as OF_CORRECTIONS
 from service.activities.intake.candidates import METERED, SELF_RECORDED
 from service.ledger.audit import Check
 from service.methodologies import Library
@@ -36,54 +37,6 @@ SELECT citizen_id, id AS activity_id, certified.points, issued.points AS issued_
 FROM certified FULL JOIN issued USING (citizen_id, id)
 WHERE certified.points IS DISTINCT FROM issued.points
    OR certified.reduction_g IS DISTINCT FROM issued.reduction_g
-"""
-
-INVALIDATED_IS_TAKEN_BACK = f"""
-WITH {LATEST}, gone AS (
-    SELECT citizen_id, activity_id FROM latest WHERE verdict = 'invalidated'
-), taken AS (
-    SELECT citizen_id, of_id AS activity_id, points, reduction_g FROM posting
-    WHERE kind = 'invalidate'
-)
-SELECT either.*, issued.points, issued.reduction_g
-FROM (
-    SELECT citizen_id, activity_id, gone.activity_id IS NULL AS stands,
-           taken.points AS taken_points, taken.reduction_g AS taken_g
-    FROM gone FULL JOIN taken USING (citizen_id, activity_id)) AS either
-LEFT JOIN transfer issued ON issued.citizen_id = either.citizen_id
-    AND issued.id = either.activity_id AND issued.kind = 'issue'
-WHERE stands OR (issued.points, issued.reduction_g) IS DISTINCT FROM (taken_points, taken_g)
-"""
-
-# A record has one newest revision, reached step by step; an erasure takes words only.
-REVISIONS_FOLLOW = f"""
-WITH {LATEST}, corrected AS (
-    SELECT citizen_id, corrected_id, activity_id, revision, invalidated_points, invalidated_g
-    FROM correction
-), replaced AS (
-    SELECT citizen_id, activity_id, cause_id FROM verdict WHERE code = 'corrected'
-)
-SELECT coalesce(c.citizen_id, r.citizen_id) AS citizen_id,
-       coalesce(c.corrected_id, r.activity_id) AS activity_id, c.activity_id AS replaced_by,
-       c.revision, a.revision AS revision_found, latest.verdict
-FROM (SELECT * FROM corrected WHERE activity_id IS NOT NULL) c
-FULL JOIN replaced r ON r.citizen_id = c.citizen_id AND r.activity_id = c.corrected_id
-    AND r.cause_id = c.activity_id
-LEFT JOIN activity a ON a.citizen_id = c.citizen_id AND a.id = c.activity_id
-LEFT JOIN latest ON latest.citizen_id = c.citizen_id AND latest.activity_id = c.corrected_id
-WHERE c.corrected_id IS NULL OR r.activity_id IS NULL OR a.revision IS DISTINCT FROM c.revision
-   OR coalesce(latest.verdict NOT IN ('corrected', 'invalidated'), true)
-UNION ALL
-SELECT citizen_id, id, NULL, revision, NULL, verdict FROM activity a
-WHERE revision > 0 AND NOT EXISTS (
-    SELECT FROM correction c WHERE c.citizen_id = a.citizen_id AND c.activity_id = a.id)
-"""
-
-FALSE_BY_TWO = """
-SELECT citizen_id, activity_id, v.verdict, i.proposed_by, i.approved_by
-FROM (SELECT citizen_id, activity_id, verdict FROM verdict WHERE code = 'found-false') v
-FULL JOIN invalidation i USING (citizen_id, activity_id)
-WHERE v.activity_id IS NULL OR i.activity_id IS NULL
 """
 
 DETAILS_BELONG = """
@@ -295,21 +248,6 @@ CHECKS: tuple[Check, ...] = (
         ISSUES_EQUAL_CERTIFIED,
     ),
     Check(
-        "invalidated-is-taken-back",
-        "What every invalidated activity gave was taken back or is owed, and nothing else.",
-        INVALIDATED_IS_TAKEN_BACK,
-    ),
-    Check(
-        "revisions-follow",
-        "Every revision took the place of the one before it, which does not count any more.",
-        REVISIONS_FOLLOW,
-    ),
-    Check(
-        "found-false-by-two",
-        "Whatever staff invalidated was decided by two people.",
-        FALSE_BY_TWO,
-    ),
-    Check(
         "activities-have-details",
         "Every activity has its times and quantities, unless the person has left, and they agree.",
         DETAILS_BELONG,
@@ -365,4 +303,5 @@ CHECKS: tuple[Check, ...] = (
         "Every result names a basis and rules that are kept.",
         WITHOUT_GROUND,
     ),
+    *OF_CORRECTIONS,
 )

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg.rows import class_row
 
-from service.activities.appeals.upholding import Granted, certify_granted, grant
+from service.activities.appeals.upholding import certify_granted, grant
 from service.activities.errors import (
     ActivityUnknown,
     AppealAlreadyDecided,
@@ -22,7 +22,7 @@ from service.activities.errors import (
     NotAppealable,
 )
 from service.keys import KeyRing
-from service.ledger.accounts import Accounts, lock_account
+from service.ledger.accounts import lock_account
 
 AppealState = Literal["open", "upheld", "dismissed"]
 Ruling = Literal["upheld", "dismissed"]
@@ -184,7 +184,8 @@ def decide_appeal(
     Raises:
         AppealUnknown: there is no such appeal.
         AppealAlreadyDecided: on other terms, or by somebody else.
-        AppellantFrozen, NotAppealable: the account or the activity does not allow it now.
+        AppellantFrozen, NotAppealable: the account or the activity does not allow it now; what
+            its source has corrected meanwhile can only be dismissed.
         NothingToCertify, OverlapStands, RuleStands: it cannot be upheld.
     """
     citizen_id = _appeal(connection, appeal_id).citizen_id
@@ -192,25 +193,20 @@ def decide_appeal(
     appeal = _appeal(connection, appeal_id)
     if appeal.state != "open":
         return _same_ruling(appeal, ruling, statement, operator_id), False
-    _require_refused(connection, citizen_id, appeal.activity_id)
     granted = None
     if ruling == "upheld":
+        _require_refused(connection, citizen_id, appeal.activity_id)
         _require_active(connection, citizen_id)
         granted = grant(connection, keys, default_region, citizen_id, appeal.activity_id)
     connection.execute(DECIDE, (citizen_id, appeal_id, ruling, statement, operator_id))
-    _tell(connection, accounts, appeal, granted)
+    if granted is not None:
+        certify_granted(connection, accounts, granted, appeal.id)
+    elif _standing(connection, citizen_id, appeal.activity_id) == "refused":
+        _refuse_again(connection, appeal)
     return _appeal(connection, appeal_id), True
 
 
-def _tell(
-    connection: psycopg.Connection[Any],
-    accounts: Accounts,
-    appeal: AppealRecord,
-    granted: Granted | None,
-) -> None:
-    if granted is not None:
-        certify_granted(connection, accounts, granted, appeal.id)
-        return
+def _refuse_again(connection: psycopg.Connection[Any], appeal: AppealRecord) -> None:
     connection.execute(
         REFUSE_AGAIN,
         {
@@ -249,14 +245,21 @@ def _same_ruling(
 def _require_refused(
     connection: psycopg.Connection[Any], citizen_id: UUID, activity_id: UUID
 ) -> None:
+    standing = _standing(connection, citizen_id, activity_id)
+    if standing != "refused":
+        raise NotAppealable(
+            "This activity is {verdict}. Only a refusal can be appealed.", verdict=standing
+        )
+
+
+def _standing(connection: psycopg.Connection[Any], citizen_id: UUID, activity_id: UUID) -> str:
+    """Return the verdict that holds."""
     asked = {"citizen_id": citizen_id, "activity_id": activity_id}
     found = connection.execute(READ_STANDING, asked).fetchone()
     if found is None:
         raise ActivityUnknown("There is no such activity, or it is not yours to see.")
-    if found[0] != "refused":
-        raise NotAppealable(
-            "This activity is {verdict}. Only a refusal can be appealed.", verdict=found[0]
-        )
+    standing: str = found[0]
+    return standing
 
 
 def _require_active(connection: psycopg.Connection[Any], citizen_id: UUID) -> None:

@@ -14,6 +14,7 @@ import msgspec
 import psycopg
 
 from service import clock
+from service.activities.corrections.records import decided_here
 from service.activities.errors import NothingToCertify, OverlapStands, RuleStands
 from service.activities.intake.candidates import (
     READING_DURATION_MAX_S,
@@ -113,8 +114,10 @@ def grant(
     if hood.overlapping(candidate):
         raise OverlapStands("Another trip of hers counts at that time, and trips never overlap.")
     claims = Claims.taken(connection, keys, granted.source_id, [candidate])
+    decided = decided_here(connection, citizen_id, activity_id)
     reason = (
-        _impossible(candidate)
+        (Reason(decided, {}) if decided else None)
+        or _impossible(candidate)
         or exclusion_for(granted.binding.methodology, others or frozenset())
         or hood.cap_reached(candidate)
         or claims.refusal(candidate)

@@ -5,20 +5,19 @@ at all. The restated record is judged by the same desk as every other; that it i
 counted against it if it came in time at first.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 import psycopg
-from psycopg.rows import class_row
 
 from service import clock, ids
 from service.activities.certification.pending import NextVerdict
+from service.activities.corrections.answers import Corrected, answer_to
 from service.activities.corrections.records import (
     Fate,
     Revision,
+    decided_here,
     fate_of,
     newest_id,
     received_at,
@@ -46,22 +45,7 @@ from service.ledger.accounts import Accounts, lock_account
 
 REVISIONS_MAX: Final = 100
 WITHDRAWN: Final = "withdrawn-by-source"
-BY_THE_SCHEME: Final = frozenset({"found-false", "double-record"})
-"""What was decided here does not change because a source says something else."""
-
 BEHAVIOR_DIFFERS: Final = Unreadable("behavior-differs", {"pointer": "/behavior"})
-
-READ = """
-SELECT c.corrected_id, c.activity_id, c.revision, c.recorded_at,
-       coalesce(a.verdict, CASE WHEN c.invalidated_g > 0 THEN 'invalidated' ELSE 'withdrawn' END)
-           AS verdict,
-       CASE WHEN c.activity_id IS NULL THEN 'withdrawn-by-source' ELSE a.code END AS code,
-       a.params, coalesce(a.reduction_g, 0) AS reduction_g, coalesce(a.points, 0) AS points,
-       c.invalidated_g, c.invalidated_points, c.owed_g, c.owed_points
-FROM correction c
-LEFT JOIN activity a ON a.citizen_id = c.citizen_id AND a.id = c.activity_id
-WHERE c.citizen_id = %s AND c.first_id = %s AND c.id = %s
-"""
 
 STORE = """
 INSERT INTO correction (citizen_id, first_id, id, source_id, corrected_id, activity_id, revision,
@@ -78,34 +62,18 @@ READ_OWED = "SELECT owed_points, owed_g FROM account WHERE citizen_id = %s"
 
 
 @dataclass(frozen=True, slots=True)
-class Corrected:
-    """A correction, and what it brought about."""
-
-    corrected_id: UUID
-    activity_id: UUID | None
-    """None: there never was such an act."""
-    revision: int
-    recorded_at: datetime
-    verdict: str
-    """The first one on the restated record, or what became of a withdrawn one."""
-    code: str | None
-    params: Mapping[str, Any] | None
-    reduction_g: int
-    points: int
-    invalidated_g: int
-    invalidated_points: int
-    owed_g: int
-    """By so much the citizen owes more than before."""
-    owed_points: int
-
-
-@dataclass(frozen=True, slots=True)
 class Desk:
     """Who corrects, and by which rules and keys it is judged."""
 
     source: Source
     rulebook: Rulebook
     keys: KeyRing
+
+    @property
+    def source_id(self) -> UUID:
+        """The source's; citizens do not correct."""
+        assert self.source.id is not None  # noqa: S101  only partners come here
+        return self.source.id
 
 
 def correct(
@@ -139,14 +107,14 @@ def correct(
     if isinstance(restated, Unreadable):
         return restated
     correction_id = _correction_id(revision, restated)
-    made = _made(connection, revision, correction_id)
+    made = answer_to(connection, revision, correction_id)
     if made is not None:
         return made, False
-    fate = _require_correctable(connection, revision, restated)
+    fate = _require_correctable(connection, desk.source_id, revision, restated)
     _Correction(connection, desk, accounts, revision, correction_id).carry_out(
         fate, restated, asked.reason
     )
-    made = _made(connection, revision, correction_id)
+    made = answer_to(connection, revision, correction_id)
     assert made is not None  # noqa: S101  written above
     return made, True
 
@@ -209,7 +177,7 @@ class _Correction:
                 "citizen_id": revision.citizen_id,
                 "first_id": revision.first_id,
                 "id": self.id,
-                "source_id": revision.source_id,
+                "source_id": self.desk.source_id,
                 "corrected_id": revision.id,
                 "activity_id": restated.activity_id if restated else None,
                 "revision": restated.revision if restated else revision.revision,
@@ -251,16 +219,11 @@ def _correction_id(revision: Revision, restated: Candidate | None) -> UUID:
     return UUID(hex=derived_id(f"correction:{revision.id.hex}:{instead}"))
 
 
-def _made(
-    connection: psycopg.Connection[Any], revision: Revision, correction_id: UUID
-) -> Corrected | None:
-    key = (revision.citizen_id, revision.first_id, correction_id)
-    with connection.cursor(row_factory=class_row(Corrected)) as cursor:
-        return cursor.execute(READ, key).fetchone()
-
-
 def _require_correctable(
-    connection: psycopg.Connection[Any], revision: Revision, restated: Candidate | None
+    connection: psycopg.Connection[Any],
+    source_id: UUID,
+    revision: Revision,
+    restated: Candidate | None,
 ) -> Fate:
     """Return how the record stands, or refuse, in this order."""
     newest = newest_id(connection, revision)
@@ -270,15 +233,16 @@ def _require_correctable(
             " which activity_id names.",
             activity_id=ids.public_id(ids.ACTIVITY, newest),
         )
-    fate = fate_of(connection, revision)
-    if fate.code in BY_THE_SCHEME:
+    decided = decided_here(connection, revision.citizen_id, revision.id)
+    if decided is not None:
         raise NotCorrectable(
             "The scheme has taken this record back ({reason}). Please ask its operator.",
-            reason=fate.code,
+            reason=decided,
         )
+    fate = fate_of(connection, revision)
     if restated is not None:
         _require_new(revision, fate, restated)
-        restated.is_frozen = _consent(connection, revision, restated).frozen
+        restated.is_frozen = _consent(connection, source_id, revision, restated).frozen
     return fate
 
 
@@ -293,13 +257,16 @@ def _require_new(revision: Revision, fate: Fate, restated: Candidate) -> None:
 
 
 def _consent(
-    connection: psycopg.Connection[Any], revision: Revision, restated: Candidate
+    connection: psycopg.Connection[Any],
+    source_id: UUID,
+    revision: Revision,
+    restated: Candidate,
 ) -> LinkSpan:
     """Return the link by which the source may report the restated act."""
     span = None
     if restated.account_digest is not None:
         digest = bytes.fromhex(restated.account_digest)
-        holders = holders_of(connection, revision.source_id, [digest])
+        holders = holders_of(connection, source_id, [digest])
         span = holder_at(holders.get(digest, ()), restated.started_at)
     if span is None or span.ended_at is not None or span.citizen_id != revision.citizen_id:
         raise ConsentMissing(

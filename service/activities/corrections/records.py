@@ -41,6 +41,13 @@ SELECT verdict, code FROM verdict WHERE citizen_id = %s AND activity_id = %s
 ORDER BY seq DESC LIMIT 1
 """
 
+BY_THE_SCHEME: Final = ("found-false", "double-record")
+"""Codes of what was decided here; no source and no single person undoes it."""
+
+READ_DECIDED_HERE = """
+SELECT code FROM verdict WHERE citizen_id = %s AND activity_id = %s AND code = ANY(%s) LIMIT 1
+"""
+
 READ_RECEIVED_AT = "SELECT recorded_at FROM activity WHERE citizen_id = %s AND id = %s"
 
 READ_NEWEST = """
@@ -63,7 +70,8 @@ class Revision:
 
     citizen_id: UUID
     id: UUID
-    source_id: UUID
+    source_id: UUID | None
+    """None: the citizen recorded it herself, and it has no other revision."""
     external_id: str
     revision: int
     behavior: str
@@ -87,7 +95,7 @@ class Revision:
 
     def id_of_revision(self, revision: int) -> str:
         """Return the activity id of any revision of the record."""
-        source = self.source_id.bytes
+        source = self.source_id.bytes if self.source_id else b"citizen"
         return derived_activity_id(self.citizen_id.hex, source, self.external_id, revision)
 
 
@@ -131,6 +139,15 @@ def fate_of(connection: psycopg.Connection[Any], revision: Revision) -> Fate:
     """Return the verdict that holds."""
     row = connection.execute(READ_LATEST, (revision.citizen_id, revision.id)).fetchone()
     return Fate(*row) if row else Fate(revision.first_verdict, None)
+
+
+def decided_here(
+    connection: psycopg.Connection[Any], citizen_id: UUID, activity_id: UUID
+) -> str | None:
+    """Return the code with which the scheme itself took the activity back, or None."""
+    key = (citizen_id, activity_id, list(BY_THE_SCHEME))
+    row = connection.execute(READ_DECIDED_HERE, key).fetchone()
+    return row[0] if row else None
 
 
 def received_at(connection: psycopg.Connection[Any], revision: Revision) -> datetime:

@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from service import ids
-from service.activities.corrections.correcting import Corrected
+from service.activities.corrections.answers import Corrected
 from service.activities.corrections.invalidations import Invalidating
 from service.activities.corrections.restatements import REASON_MAX
 from service.activities.reasons import sentence

@@ -24,6 +24,11 @@ class Standing(NamedTuple):
     activity_id: str
     verdict: str
 
+    @property
+    def was_issued(self) -> bool:
+        """Whether it was certified, and perhaps invalidated since: its issue stays invalidated."""
+        return self.verdict in ("certified", "invalidated")
+
 
 def take_back(
     connection: psycopg.Connection[Any],
@@ -39,8 +44,8 @@ def take_back(
         connection: inside the caller's transaction.
         accounts: of the citizens, locked by it.
         acts: each once.
-        otherwise: the next verdict on those that were not certified; the certified become
-            `invalidated` with the same code and cause.
+        otherwise: the next verdict on those that were never certified; the others become, or
+            stay, `invalidated` with the same code and cause.
     """
     if not acts:
         return
@@ -51,12 +56,7 @@ def take_back(
         FREE_CLAIMS,
         (array_of(each.citizen_id for each in acts), array_of(each.activity_id for each in acts)),
     )
-    verdicts = (invalidated if _is_certified(act) else otherwise for act in acts)
+    verdicts = (invalidated if act.was_issued else otherwise for act in acts)
     tell(connection, zip(each_act, verdicts, strict=True))
-    certified = [act for act in acts if _is_certified(act)]
-    claims = [Claim(act.citizen_id, act.activity_id) for act in certified]
+    claims = [Claim(act.citizen_id, act.activity_id) for act in acts if act.was_issued]
     invalidate(connection, accounts, claims)
-
-
-def _is_certified(act: Standing) -> bool:
-    return act.verdict == "certified"

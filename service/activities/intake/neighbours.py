@@ -21,6 +21,7 @@ from service.activities.intake.candidates import (
     TRIP_DURATION_MAX_S,
     Candidate,
 )
+from service.activities.intake.revisions import TAKEN_BACK
 from service.activities.intake.standings import COUNTS, ask_latest_verdicts, ask_waiting
 from service.bulk import array_of
 from service.methodologies.methodology import Cap
@@ -48,7 +49,9 @@ WHERE d.citizen_id = %s
 READ_BEHAVIORS = """
 SELECT replace(d.citizen_id::text, '-', ''), array_agg(DISTINCT d.behavior)
 FROM activity_detail d
-WHERE d.citizen_id = ANY(%s::uuid[]) AND d.behavior = ANY(%s)
+LEFT JOIN verdict v ON v.citizen_id = d.citizen_id AND v.activity_id = d.activity_id
+    AND v.code = ANY(%s)
+WHERE d.citizen_id = ANY(%s::uuid[]) AND d.behavior = ANY(%s) AND v.activity_id IS NULL
 GROUP BY d.citizen_id
 """
 
@@ -251,7 +254,10 @@ def _span(candidate: Candidate) -> tuple[float, float] | None:
 def read_excluding_behaviors(
     connection: psycopg.Connection[Any], candidates: Sequence[Candidate]
 ) -> dict[str, frozenset[str]]:
-    """Return what else the citizens do that may put them outside a methodology."""
+    """Return what else the citizens do that may put them outside a methodology.
+
+    What was only refused shows that they do it; what was taken back shows nothing.
+    """
     asking = [
         candidate
         for candidate in candidates
@@ -267,6 +273,10 @@ def read_excluding_behaviors(
     }
     rows = connection.execute(
         READ_BEHAVIORS,
-        (sorted({candidate.citizen_id for candidate in asking}), sorted(behaviors)),
+        (
+            list(TAKEN_BACK),
+            sorted({candidate.citizen_id for candidate in asking}),
+            sorted(behaviors),
+        ),
     )
     return {citizen_id: frozenset(found) for citizen_id, found in rows}

@@ -10,6 +10,7 @@ from flask import Flask
 
 from service import clock, ids
 from service.app import create_app
+from service.identity.export import records_of
 from service.runtime import Runtime
 from tests.activities.callers import bearer
 from tests.activities.corrections.desk import (
@@ -32,15 +33,18 @@ from tests.activities.corrections.desk import (
 from tests.activities.factories import (
     RIDE_8200_M_G,
     a_citizen,
+    a_reading,
     a_ride,
     a_source,
     activity_ids,
+    an_act,
     an_invoice,
     noon,
     points_of,
     record,
     verdicts_of,
 )
+from tests.activities.intake.test_intake import enter_baseline
 
 
 class TestACorrection:
@@ -184,6 +188,18 @@ class TestACorrection:
 
         assert [each.verdict for each in more.outcomes] == ["certified", "refused"]
 
+    def test_of_panels_that_never_were_lets_electricity_count(self, fresh_runtime: Runtime) -> None:
+        runtime, source = fresh_runtime, a_source(fresh_runtime)
+        enter_baseline(runtime)
+        a_citizen(runtime, source)
+        (panels,) = activity_ids(record(runtime, source, a_reading()))
+        bill = {"energy_wh": 200_000, "days": 30, "bill_account": "0755-1"}
+        corrected(create_app(runtime), source, panels, WITHDRAWN)
+
+        feed = record(runtime, source, an_act("household_electricity", bill))
+
+        assert feed.outcomes[0].code != "pv-home-excluded"
+
     def test_that_comes_late_is_not_too_late(self, app: Flask, runtime: Runtime) -> None:
         source, citizen, act, _ = a_certified_ride(runtime)
 
@@ -255,6 +271,31 @@ class TestTheCitizen:
         kinds = [each["kind"] for each in shown.get_json()["items"]]
         assert kinds == ["issue", "invalidate", "issue"]
 
+    def test_has_every_correction_in_her_export(self, app: Flask, runtime: Runtime) -> None:
+        source, citizen, act, _ = a_certified_ride(runtime)
+        corrected(app, source, act, restated())
+
+        with runtime.database.raw_transaction() as connection:
+            records = records_of(connection, citizen)
+
+        (correction,) = records["correction"]
+        assert correction["corrected_id"] == str(act)
+        (words,) = records["correction_reason"]
+        assert words["reason"] == "a gate was counted twice"
+
+    def test_is_told_why_her_issue_was_taken_back(self, app: Flask, runtime: Runtime) -> None:
+        source, citizen, act, _ = a_certified_ride(runtime)
+        answer = corrected(app, source, act, restated())
+
+        shown = app.test_client().get(
+            f"/v1/transfers/trf_{act.hex}/provenance", headers=bearer(app, "citizen", citizen)
+        )
+
+        document = shown.get_json()
+        assert document["status"] == "equal"
+        assert document["invalidation"]["code"] == "corrected"
+        assert document["invalidation"]["replaced_by"] == answer["activity_id"]
+
 
 class TestTheAudit:
     def test_is_clean_after_corrections_of_every_kind(self, fresh_runtime: Runtime) -> None:
@@ -263,6 +304,8 @@ class TestTheAudit:
         first = corrected(app, source, act, restated())
         spend(runtime, citizen, 100)
         corrected(app, source, of_id(first["activity_id"]), WITHDRAWN)
+        back = corrected(app, source, of_id(first["activity_id"]), restated(8200))
+        corrected(app, source, of_id(back["activity_id"]), restated(12300))
         slow, _, waits = a_waiting_ride(runtime)
         batch = close(runtime, slow)
         corrected(app, slow, waits, restated())

@@ -1,5 +1,7 @@
 """A correction of what waits for certification, in an open and in a closed batch."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 from flask import Flask
 
 from service.identity.actors import COMMAND_LINE
@@ -59,6 +61,19 @@ class TestACorrectionOfWhatWaits:
         assert (points_of(runtime, citizen), points_of(runtime, other)) == (0, RIDE_8200_M_G)
         approve(runtime, close(runtime, source))
         assert points_of(runtime, citizen) == RIDE_4100_M_G
+
+    def test_beside_its_certification_leaves_one_of_the_two(
+        self, app: Flask, runtime: Runtime
+    ) -> None:
+        source, citizen, act = a_waiting_ride(runtime)
+        batch = close(runtime, source)
+        with ThreadPoolExecutor(2) as pool:
+            approved = pool.submit(approve, runtime, batch)
+            answer = pool.submit(corrected, app, source, act, restated()).result()
+            approved.result()
+
+        assert waiting(runtime, citizen) == [(of_id(answer["activity_id"]), RIDE_4100_M_G)]
+        assert points_of(runtime, citizen) == 0
 
     def test_of_a_frozen_citizen_waits(self, app: Flask, runtime: Runtime) -> None:
         source, citizen, act, _ = a_certified_ride(runtime)
