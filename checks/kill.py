@@ -68,7 +68,7 @@ class Killing:
         """Kill each target so many times, then look at the whole."""
         for target in targets:
             if not target.pids(self._service):
-                print(f"  {target.name} is left out: no such process runs")
+                self._verdict.fault(f"{target.name}: no such process runs")
                 continue
             for number in range(rounds):
                 with self._verdict.faults_named(f"{target.name}, kill {number + 1}"):

@@ -11,7 +11,6 @@ from uuid import UUID
 
 from checks.calling import Client
 from checks.operations import Feed, Operation, Posting, Request, Retirement
-from checks.race_http import has_retirements
 from checks.town import RIDES_MOST, Town, metro_ride
 from service.db import Database
 
@@ -65,7 +64,6 @@ class MixedLoad:
         self._wallets = [town.citizens[account] for account in accounts[:WALLETS]]
         self._tokens = {wallet: town.token_of(wallet) for wallet in self._wallets}
         self._ledger = LedgerLoad(town.runtime.database, self._wallets)
-        self._retires = has_retirements(client, self._tokens[self._wallets[0]])
         self.endowment = [
             Feed(client, town, [metro_ride(account, n) for n in range(RIDES_MOST)])
             for account in accounts[:WALLETS]
@@ -77,7 +75,7 @@ class MixedLoad:
         kind = chance.random()
         if kind < 0.35:
             return Feed(self._client, self._town, self._next_rides(chance.randint(1, LINES_MOST)))
-        if kind < 0.55 and self._retires:
+        if kind < 0.55:
             wallet = chance.choice(self._wallets)
             token = self._tokens[wallet]
             return Retirement(self._client, token, wallet, chance.randint(1, 5))

@@ -169,9 +169,7 @@ class Retirement:
         answer = self.client.post(
             "/v1/me/retirements", self.token, body, JSON, Idempotency_Key=self.key
         )
-        if answer.status == 409 and answer.body["type"].endswith("request-in-progress"):
-            raise Unanswered
-        if answer.status not in {200, 201}:
+        if answer.status != 201:
             raise Misanswered(f"{answer.status} {answer.body}")
         told = json.dumps(answer.body, sort_keys=True)
         effect = Effect(self.citizen_id, "available", "retired", answer.body["points"])

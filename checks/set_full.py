@@ -23,7 +23,7 @@ from checks.house import audit, served_house
 from checks.town import RIDES_MOST, Town, feed_of, metro_ride
 from checks.verdict import Verdict, arguments
 
-CITIZENS = 60
+CITIZENS = 600
 WRITERS = 4
 READERS = 4
 LINES_MOST = 3
