@@ -107,6 +107,8 @@ def transfers_counted(database: Database) -> int:
 def _exported_snapshot(connection: psycopg.Connection[Any]) -> str:
     """Freeze what this transaction sees, for others to see the same."""
     connection.execute(ISOLATED)
+    # It does nothing itself until the last invariant has been asked.
+    connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
     row = connection.execute("SELECT pg_export_snapshot()").fetchone()
     assert row is not None  # noqa: S101  a function always has a result
     return str(row[0])
