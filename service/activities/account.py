@@ -22,8 +22,8 @@ SELECT NULL, waiting.points, waiting.reduction_g, owed_points, owed_g,
 FROM (
     SELECT coalesce(sum(points), 0)::bigint AS points,
            coalesce(sum(reduction_g), 0)::bigint AS reduction_g
-    FROM pending_activity WHERE citizen_id = %s) AS waiting
-LEFT JOIN account ON account.citizen_id = %s
+    FROM pending_activity WHERE citizen_id = %(citizen_id)s) AS waiting
+LEFT JOIN account ON account.citizen_id = %(citizen_id)s
 """
 
 # Whichever verdict was the last one then; the first is the activity's own.
@@ -99,8 +99,8 @@ def account_of(
     reader: psycopg.Connection[Any] | psycopg.Cursor[Any], citizen_id: UUID, today: date
 ) -> Account:
     """Return a citizen's account on a day (Asia/Shanghai), with one statement."""
-    whose = (citizen_id, citizen_id, citizen_id)
-    *lots, beside = reader.execute(READ_ACCOUNT, whose, prepare=True).fetchall()
+    asked = {"citizen_id": citizen_id}
+    *lots, beside = reader.execute(READ_ACCOUNT, asked, prepare=True).fetchall()
     return _account(balance_from(lots, today), Beside._make(beside[1:5]))
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 LOTS_OF: Final = """
 SELECT expires_on, available_points, available_g, held_points, issued_g, held_g, redeemed_g,
        pooled_g, expired_g, invalidated_g, retired_g
-FROM lot WHERE citizen_id = %s
+FROM lot WHERE citizen_id = %(citizen_id)s
 """
 """Rows as `LotLine`, in no order; whoever adds rows of its own saves a round trip."""
 
