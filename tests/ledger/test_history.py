@@ -1,5 +1,6 @@
 """What a citizen had at a moment that has passed."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from threading import Thread
 from typing import Any
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from service import clock
 from service.activities.account import account_as_of, account_of
+from service.activities.withdrawal import forget_pending
 from service.ledger.accounts import lock_account
 from service.ledger.clawback import Claim, invalidate
 from service.ledger.errors import AsOfInFuture, CaptureUnknown, HoldUnknown
@@ -98,6 +100,18 @@ class TestAnAccountAsOf:
         assert as_of(runtime, citizen, datetime.now(UTC)) == at_present(runtime, citizen)
         assert as_of(runtime, citizen, before) == at_present(runtime, uuid4())
 
+    def test_a_moment_at_which_something_waited_still_has_it(self, runtime: Runtime) -> None:
+        town = Town.founded(runtime, "anna", delay_days=3)
+        citizen = town.citizens["anna"]
+        town.report([ride("anna", start=hours_ago(6))])
+        waiting, moment = at_present(runtime, citizen), datetime.now(UTC)
+
+        with runtime.database.transaction() as session:
+            forget_pending(session, citizen)
+
+        assert as_of(runtime, citizen, moment) == waiting
+        assert as_of(runtime, citizen, datetime.now(UTC)) == at_present(runtime, citizen)
+
     def test_a_moment_to_come_is_refused(self, runtime: Runtime, a_citizen_with: Issued) -> None:
         tomorrow = datetime.now(UTC) + timedelta(days=1)
 
@@ -150,7 +164,37 @@ class Reader(Thread):
         self.answer = as_of(*self.asked)
 
 
+def test_what_is_read_while_others_write_is_read_again_for_ever(fresh_runtime: Runtime) -> None:
+    citizen = uuid4()
+    issue(fresh_runtime, citizen, 1_000, 10_000, SOON)
+
+    def write(points: int) -> None:
+        with fresh_runtime.database.raw_transaction() as connection:
+            retire(connection, citizen, uuid4(), points=points)
+
+    def read(_: int) -> tuple[datetime, bytes]:
+        moment = datetime.now(UTC)
+        return moment, as_of(fresh_runtime, citizen, moment)
+
+    with ThreadPoolExecutor(6) as together:
+        writing = [together.submit(write, 1 + n % 3) for n in range(60)]
+        answers = list(together.map(read, range(60)))
+    for each in writing:
+        each.result()
+
+    assert [as_of(fresh_runtime, citizen, moment) for moment, _ in answers] == [
+        answer for _, answer in answers
+    ]
+
+
 class TestOverHttp:
+    def test_the_contract_names_the_moment(self, client: FlaskClient) -> None:
+        paths = client.get("/openapi.json").get_json()["paths"]
+
+        for path in ("/v1/me/account", "/v1/me/transfers"):
+            named = {parameter["name"] for parameter in paths[path]["get"]["parameters"]}
+            assert "as_of" in named
+
     def test_an_account_is_read_as_of_a_moment(
         self, client: FlaskClient, as_caller: Headers, runtime: Runtime, a_citizen_with: Issued
     ) -> None:
