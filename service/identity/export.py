@@ -18,6 +18,7 @@ WITHHELD = frozenset(
         ("citizen_identity", "phone_sealed"),
         ("citizen_identity", "data_key_wrapped"),
         ("citizen_secret", "secret"),
+        ("account", "secret"),
         ("citizen_device", "device_digest"),
         ("refresh_family", "device_digest"),
         ("refresh_token", "token_digest"),
