@@ -66,8 +66,8 @@ def shares_by_points(lots: Iterable[LiveLot], points: int) -> list[Share]:
 def shares_by_grams(lots: Iterable[LiveLot], grams: int) -> list[Share]:
     """Take at least so many grams from lots in the order given, and no point more than it takes.
 
-    Grams go with whole points, so the last lot may give a few grams more than were asked for. Grams
-    without points go as a whole.
+    Grams go with whole points, so the last lot may give a few grams more than were asked for; of
+    grams without points exactly so many are taken.
     """
     shares = []
     for lot in lots:
@@ -75,8 +75,10 @@ def shares_by_grams(lots: Iterable[LiveLot], grams: int) -> list[Share]:
             break
         if lot.reduction_g == 0:
             continue
-        if lot.points == 0 or lot.reduction_g <= grams:
+        if lot.reduction_g <= grams:
             share = Share(*lot)
+        elif lot.points == 0:
+            share = Share(lot.expires_on, 0, grams)
         else:
             part = -(-grams * lot.points // lot.reduction_g)
             share = Share(lot.expires_on, part, proportion(lot.reduction_g, lot.points, part))

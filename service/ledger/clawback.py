@@ -26,6 +26,7 @@ from service.ledger.postings import (
     LotLine,
     Outcome,
     Terms,
+    posting_conflict,
     posting_row,
 )
 from service.ledger.transfers import NewTransfer, derived_id, line_id, write_transfers
@@ -39,7 +40,7 @@ WHERE transfer.kind = 'issue'
 """
 
 READ_DONE = """
-SELECT encode(uuid_send(posting.citizen_id), 'hex'), posting.id, transfer.kind,
+SELECT encode(uuid_send(posting.citizen_id), 'hex'), posting.id, posting.kind, transfer.kind,
        transfer.expires_on, transfer.points, transfer.reduction_g
 FROM posting JOIN unnest(%s::uuid[], %s::uuid[]) AS asked (citizen_id, id)
     ON posting.citizen_id = asked.citizen_id AND posting.id = asked.id
@@ -110,6 +111,7 @@ def invalidate(
 
     Raises:
         IssueUnknown: a citizen has no such issue.
+        PostingConflict: something else was asked for under a claim's own id.
     """
     if not claims:
         return []
@@ -199,7 +201,9 @@ def _done_before(
     }
     pairs = (array_of(key[0] for key in claim_of), array_of(key[1].hex for key in claim_of))
     lines: dict[Claim, list[LotLine]] = defaultdict(list)
-    for citizen, posting_id, kind, *lot in connection.execute(READ_DONE, pairs).fetchall():
+    for citizen, posting_id, asked, kind, *lot in connection.execute(READ_DONE, pairs).fetchall():
+        if asked != "invalidate":
+            raise posting_conflict("kind")
         found = lines[claim_of[citizen, posting_id]]
         if kind is not None:
             found.append(LotLine(kind, *lot))

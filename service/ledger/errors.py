@@ -88,6 +88,12 @@ class CaptureExceeded(Conflict):
     code = "capture-exceeded"
 
 
+class GramsOwed(Conflict):
+    """Grams that are owed cannot be handed to a pool."""
+
+    code = "grams-owed"
+
+
 class NothingToCarry(Conflict):
     """The lot has nothing that could be carried."""
 
@@ -125,6 +131,15 @@ def capture_exceeded(asked: int, left: int) -> CaptureExceeded:
     )
 
 
+def grams_owed(asked: int, available: int) -> GramsOwed:
+    """Return the refusal to pool grams of which some are owed after a claw-back."""
+    return GramsOwed(
+        "{asked} g would be pooled, and only {available} g are not owed after a claw-back.",
+        asked=asked,
+        available=max(available, 0),
+    )
+
+
 def nothing_to_carry(expires_on: str) -> NothingToCarry:
     """Return the refusal to carry what is spent, lapsed or never was."""
     return NothingToCarry(
@@ -138,6 +153,7 @@ VERDICTS: Final[dict[str, Callable[..., DomainError]]] = {
     InsufficientGrams.code: grams_short,
     HoldExceeded.code: hold_exceeded,
     CaptureExceeded.code: capture_exceeded,
+    GramsOwed.code: grams_owed,
     NothingToCarry.code: nothing_to_carry,
 }
 

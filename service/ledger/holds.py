@@ -20,6 +20,7 @@ from service.ledger.errors import (
     CaptureUnknown,
     HoldUnknown,
     capture_exceeded,
+    grams_owed,
     hold_exceeded,
     points_short,
 )
@@ -30,6 +31,8 @@ STORY: Final = """
 SELECT kind, posting_id, of_id, hold_line, expires_on, points, reduction_g, party FROM transfer
 WHERE citizen_id = %s AND hold_id = %s ORDER BY recorded_at, line
 """
+
+REDEEMED: Final = "SELECT coalesce(sum(redeemed_g), 0)::bigint FROM lot WHERE citizen_id = %s"
 
 HOLD_OF_CAPTURE: Final = """
 SELECT hold_id FROM posting WHERE citizen_id = %s AND id = %s AND kind = 'capture'
@@ -200,7 +203,8 @@ def pool(
 ) -> Outcome:
     """Hand the grams of a capture that can no longer be undone to a pool.
 
-    Whether every window of reversal and dispute is closed, the caller knows.
+    Whether every window of reversal and dispute is closed, the caller knows. What she owes after a
+    claw-back is deducted first: so many of her redeemed grams are pooled by nobody.
 
     Args:
         connection: inside the caller's transaction.
@@ -211,7 +215,7 @@ def pool(
         points: None: all that is neither restored nor pooled.
 
     Returns:
-        The lot lines, or the refusal `capture-exceeded`.
+        The lot lines, or the refusal `capture-exceeded` or `grams-owed`.
 
     Raises:
         AmountInvalid: no such number of points can be pooled.
@@ -247,10 +251,20 @@ def _go_on_with_capture(
         return posting.refuse(accounts, capture_exceeded(**exceeded), **exceeded)
     if terms.kind == "pool":
         parts = parts_of(lines, wanted, backwards=False)
+        grams = sum(part.reduction_g for part in parts)
+        spare = _redeemed_g(connection, citizen_id) - accounts[citizen_id.hex].owed_g
+        if grams > spare:
+            owed = {"asked": grams, "available": spare}
+            return posting.refuse(accounts, grams_owed(**owed), **owed)
         return posting.carry_out(accounts, _movements("pool", parts))
     posting.party = story.party_of(terms.of_id)
     parts = parts_of(lines, wanted, backwards=True)
     return posting.carry_out(accounts, _back_to_lots("restore", parts, terms.carry_to))
+
+
+def _redeemed_g(connection: psycopg.Connection[Any], citizen_id: UUID) -> int:
+    row = connection.execute(REDEEMED, (citizen_id,)).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _movements(kind: str, parts: Sequence[Part]) -> list[Movement]:

@@ -203,6 +203,12 @@ WITH refused AS (
                 THEN {_change("available", "transfer.points")}
             WHEN refusal = 'insufficient-grams' AND transfer.expires_on >= today
                 THEN {_change("available", "transfer.reduction_g")}
+            WHEN refusal = 'grams-owed' THEN
+                CASE kind WHEN 'pool' THEN {_change("redeemed", "transfer.reduction_g")}
+                          WHEN 'donate' THEN CASE WHEN transfer.expires_on >= today THEN
+                              {_change("available", "transfer.reduction_g")} ELSE 0 END END
+                + CASE WHEN transfer.kind IN ('invalidate', 'recover')
+                       THEN transfer.reduction_g ELSE 0 END
             WHEN refusal = 'nothing-to-carry' AND transfer.expires_on = refused.expires_on
                  AND transfer.expires_on >= today
                 THEN {_change("available", "transfer.points + transfer.reduction_g")}
@@ -214,7 +220,11 @@ WITH refused AS (
             ELSE 0 END), 0)
         FROM transfer
         WHERE transfer.citizen_id = refused.citizen_id
-          AND transfer.recorded_at < refused.recorded_at) AS there_was
+          AND transfer.recorded_at < refused.recorded_at
+        ) - CASE refusal WHEN 'grams-owed' THEN (
+        SELECT coalesce(sum(claim.reduction_g), 0) FROM posting claim
+        WHERE claim.citizen_id = refused.citizen_id AND claim.kind = 'invalidate'
+          AND claim.recorded_at < refused.recorded_at) ELSE 0 END AS there_was
     FROM refused
 )
 SELECT citizen_id, id, kind, refusal, asked, there_was FROM again

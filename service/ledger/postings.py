@@ -169,7 +169,7 @@ class Posting:
     def _require_same(self, first: Terms) -> None:
         for field, before, now in zip(Terms._fields, first, self.terms, strict=True):
             if before != now:
-                raise _conflict(field)
+                raise posting_conflict(field)
 
     def _lines_written(self) -> list[LotLine]:
         """Look its lines up by their ids, which follow from its own."""
@@ -217,11 +217,12 @@ class Posting:
             write_transfers(self.connection, accounts, transfers)
         except psycopg.errors.UniqueViolation as error:
             # An issue goes by the id, or a line of another posting: no posting, yet not a new id.
-            raise _conflict("kind") from error
+            raise posting_conflict("kind") from error
         return Outcome(self.id, tuple(LotLine(*movement[:4]) for movement in movements))
 
 
-def _conflict(field: str) -> PostingConflict:
+def posting_conflict(field: str) -> PostingConflict:
+    """Return the refusal of an id that was used before with other terms."""
     return PostingConflict(
         "This id was used before with another {field}; choose a new id.", field=field
     )

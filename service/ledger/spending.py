@@ -6,10 +6,9 @@ from uuid import UUID
 
 import psycopg
 
-from service.errors import DomainError
 from service.ledger.accounts import lock_account
 from service.ledger.apportioning import LiveLot, Share, shares_by_grams, shares_by_points
-from service.ledger.errors import AmountInvalid, grams_short, points_short
+from service.ledger.errors import AmountInvalid, grams_owed, grams_short, points_short
 from service.ledger.lots import ask_live_lots, live_lots
 from service.ledger.postings import Movement, Outcome, Posting, Terms, require_amount
 
@@ -52,6 +51,8 @@ def donate(
 ) -> Outcome:
     """Give points, and the grams behind them, to a pool, those that expire soonest first.
 
+    Grams that she owes after a claw-back are not hers to give.
+
     Args:
         connection: inside the caller's transaction.
         citizen_id: whose.
@@ -60,7 +61,7 @@ def donate(
         party: the pool.
 
     Returns:
-        The lot lines, or the refusal `insufficient-points`.
+        The lot lines, or the refusal `insufficient-points` or `grams-owed`.
 
     Raises:
         AmountInvalid: no such number of points can be given.
@@ -79,23 +80,36 @@ def _spend(
     asked = ask_live_lots(connection, citizen_id)
     if before := posting.answered_before():
         return before
-    shares, params, refusal = _shares(live_lots(asked), terms)
-    if refusal is not None:
-        return posting.refuse(accounts, refusal, **params)
+    lots = live_lots(asked)
+    shares = _shares(lots, terms)
+    short = _short_of(shares, terms)
+    if short is not None:
+        refuse = grams_short if terms.points is None else points_short
+        return posting.refuse(accounts, refuse(**short), **short)
+    owed = _owed_of(lots, shares, accounts[citizen_id.hex].owed_g)
+    if terms.kind == "donate" and owed is not None:
+        return posting.refuse(accounts, grams_owed(**owed), **owed)
     return posting.carry_out(accounts, [Movement(terms.kind, *share) for share in shares])
 
 
-def _shares(
-    lots: Sequence[LiveLot], terms: Terms
-) -> tuple[list[Share], dict[str, int], DomainError | None]:
-    """Return what is taken of each lot, or why it is too little."""
+def _shares(lots: Sequence[LiveLot], terms: Terms) -> list[Share]:
     if terms.points is not None:
-        shares = shares_by_points(lots, terms.points)
-        short = {"asked": terms.points, "available": sum(share.points for share in shares)}
-        refusal: DomainError = points_short(**short)
-    else:
-        assert terms.reduction_g is not None  # noqa: S101  the callers give one of the two
-        shares = shares_by_grams(lots, terms.reduction_g)
-        short = {"asked": terms.reduction_g, "available": sum(each.reduction_g for each in shares)}
-        refusal = grams_short(**short)
-    return shares, short, refusal if short["available"] < short["asked"] else None
+        return shares_by_points(lots, terms.points)
+    assert terms.reduction_g is not None  # noqa: S101  the callers give one of the two
+    return shares_by_grams(lots, terms.reduction_g)
+
+
+def _short_of(shares: Sequence[Share], terms: Terms) -> dict[str, int] | None:
+    """Return what is asked and what there is, if that is too little."""
+    asked = terms.points or terms.reduction_g or 0
+    there = sum(each.reduction_g if terms.points is None else each.points for each in shares)
+    return {"asked": asked, "available": there} if there < asked else None
+
+
+def _owed_of(
+    lots: Sequence[LiveLot], shares: Sequence[Share], owed_g: int
+) -> dict[str, int] | None:
+    """Return the grams that would go and those that are not owed, if that is too few."""
+    grams = sum(share.reduction_g for share in shares)
+    spare = sum(lot.reduction_g for lot in lots) - owed_g
+    return {"asked": grams, "available": spare} if grams > spare else None

@@ -197,6 +197,31 @@ class TestPooling:
         assert lines_of(wallet.restore(capture_id)) == [(SOON, 6, 23)]
         assert refusal_of(wallet.pool(capture_id)) == "capture-exceeded"
 
+    def test_leaves_the_owed_grams_where_they_are(self, runtime: Runtime) -> None:
+        wallet = Wallet.with_lots(runtime, (10, 37, SOON))
+        false = wallet.issue(10, 20, LATER)
+        capture_id = wallet.captured(20)
+        wallet.invalidate(false)
+
+        refused = wallet.pool(capture_id)
+        pooled = wallet.pool(capture_id, 10)
+
+        assert wallet.owed() == (10, 20)
+        assert refused.refusal is not None
+        assert refused.refusal.members == {"asked": 57, "available": 37}
+        assert lines_of(pooled) == [(SOON, 10, 37)]
+
+    def test_of_what_was_owed_waits_for_its_recovery(self, runtime: Runtime) -> None:
+        wallet = Wallet(runtime)
+        false = wallet.issue(10, 20, LATER)
+        capture_id = wallet.captured(10)
+        wallet.invalidate(false)
+        assert refusal_of(wallet.pool(capture_id)) == "grams-owed"
+
+        wallet.issue(10, 20, LATER)
+
+        assert lines_of(wallet.pool(capture_id)) == [(LATER, 10, 20)]
+
     def test_what_was_restored_is_refused(self, runtime: Runtime) -> None:
         wallet = Wallet.with_lots(runtime, (10, 37, SOON))
         capture_id = wallet.captured(10)

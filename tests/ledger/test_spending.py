@@ -59,6 +59,11 @@ class TestRetiringGrams:
 
         assert lines_of(wallet.retire(reduction_g=2)) == [(LATER, 1, 2)]
 
+    def test_takes_exactly_so_many_grams_without_points(self, runtime: Runtime) -> None:
+        wallet = Wallet.with_lots(runtime, (0, 50, SOON))
+
+        assert lines_of(wallet.retire(reduction_g=20)) == [(SOON, 0, 20)]
+
     def test_more_than_there_are_is_refused(self, runtime: Runtime) -> None:
         wallet = Wallet.with_lots(runtime, (10, 37, SOON), (10, 90, LAPSED))
 
@@ -80,6 +85,16 @@ class TestRetiringGrams:
 
 
 class TestDonating:
+    def test_what_is_owed_is_not_hers_to_give(self, runtime: Runtime) -> None:
+        wallet = Wallet(runtime)
+        false = wallet.issue(10, 20, LATER)
+        hold_id = wallet.hold(10).id
+        wallet.invalidate(false)
+        wallet.release(hold_id)
+
+        assert wallet.owed() == (10, 20)
+        assert refusal_of(wallet.donate(10)) == "grams-owed"
+
     def test_takes_what_expires_soonest_with_its_grams(self, runtime: Runtime) -> None:
         wallet = Wallet.with_lots(runtime, (20, 41, LATER), (10, 37, SOON))
 

@@ -5,7 +5,7 @@ other, and from nothing else. Its day is told to it; it knows no database.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from fractions import Fraction
 from math import floor
@@ -220,6 +220,9 @@ class ModelCitizen:
         wanted = points or sum(line.points_left for line in lines)
         if not 0 < wanted <= sum(line.points_left for line in lines):
             return Answer(refusal="capture-exceeded")
+        redeemed = sum(lot.get("redeemed", (0, 0))[1] for lot in self.lots.values())
+        if grams_of(lines, wanted) > redeemed - self.owed_grams:
+            return Answer(refusal="grams-owed")
         return Answer(tuple(self._go_on("pool", "redeemed", "pooled", lines, wanted)))
 
     def _retire(self, today: date, _: UUID, points: int | None, reduction_g: int | None) -> Answer:
@@ -231,6 +234,9 @@ class ModelCitizen:
             return Answer(refusal="insufficient-grams")
         lines: list[Line] = []
         for day, there, grams in lots:
+            if there == 0 and 0 < reduction_g < grams:
+                lines.append(("retire", day, 0, reduction_g))
+                reduction_g = 0
             if reduction_g > 0 and grams > 0:
                 fewest = next(
                     (p for p in range(1, there + 1) if share(grams, p, there) >= reduction_g),
@@ -244,6 +250,16 @@ class ModelCitizen:
         return Answer(tuple(lines))
 
     def _donate(self, today: date, _: UUID, points: int, **_party: UUID) -> Answer:
+        lots = list(self._available(today))
+        if self.available(today) < points:
+            return Answer(refusal="insufficient-points")
+        given, rest = 0, points
+        for _day, there, grams in lots:
+            part = min(rest, there)
+            given += share(grams, part, there) if part else 0
+            rest -= part
+        if given > sum(lot[2] for lot in lots) - self.owed_grams:
+            return Answer(refusal="grams-owed")
         return self._spend(today, "donate", "pooled", points)
 
     def _extend(self, today: date, _: UUID, expires_on: date, carry_to: date) -> Answer:
@@ -319,6 +335,16 @@ class ModelCitizen:
         self._move(day, "available", "carried_out", points, grams)
         self._move(carry_to, "carried_in", "available", points, grams)
         return ("carry_out", day, points, grams), ("carry_in", carry_to, points, grams)
+
+
+def grams_of(lines: list[Reserved], points: int) -> int:
+    """Return the grams that would go with points of lines, without taking them."""
+    grams = 0
+    for line in (replace(each) for each in lines):
+        part = min(points, line.points_left)
+        grams += line.take(part) if part else 0
+        points -= part
+    return grams
 
 
 def share(grams: int, part: int, points: int) -> int:

@@ -193,6 +193,16 @@ class LedgerMachine(RuleBasedStateMachine):
             self._post(who, "retire", points=everything, reduction_g=None)
         self._invalidate([false_one])
 
+    @rule(false_one=issues, party=PARTY)
+    def pool_what_is_owed(self, false_one: Named, party: UUID) -> None:
+        who, _ = false_one
+        everything = self.models[who].available(clock.today())
+        if everything:
+            hold_id = self._post(who, "hold", points=everything)
+            of_id = self._post(who, "capture", hold_id=hold_id, points=everything, party=BANK)
+            self._invalidate([false_one])
+            self._post(who, "pool", of_id=of_id, points=None, party=party)
+
     @rule(days=st.integers(1, 3))
     def days_pass(self, days: int) -> None:
         self.travelling.enter_context(clock.shifted(timedelta(days=days)))
