@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from checks.processes import wait_until
+from checks.processes import kill, wait_until, words_of
 from service.db import APP_ROLE, ERASER_ROLE
 from service.embedded import engines
 from service.embedded.home import open_home
@@ -175,21 +175,26 @@ class Service:
             raise SystemExit(f"carbon run did not start:\n{self.log.read_text()[-3000:]}")
 
     def stop(self) -> None:
-        """Ask it to end, and end it if it does not."""
-        if self.process is None or self.process.poll() is not None:
-            return
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(STOP_WAIT_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        """Ask it to end, end it if it does not, and leave no engine of a killed one."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(STOP_WAIT_S)
+            except subprocess.TimeoutExpired:
+                self.die()
+        kill(pid for pid in self._engines() if str(self.home) in words_of(pid))
 
     def die(self) -> None:
-        """End it at once; its children go with it, its engines stay."""
+        """End it at once; its children go with it, its engines stay until `stop`."""
         assert self.process is not None
         self.process.kill()
         self.process.wait()
+
+    def _engines(self) -> Iterator[int]:
+        """Yield the numbers that the engines have written down, which may be out of date."""
+        for mark in ("postgres/postmaster.pid", "valkey/valkey.pid"):
+            if (self.home / mark).exists():
+                yield int((self.home / mark).read_text().split()[0])
 
     def is_ready(self) -> bool:
         """Whether it says that it can serve."""
