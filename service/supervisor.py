@@ -36,8 +36,10 @@ NOT_READY_REPORT_S = 15.0
 # because what was not committed was not answered.
 GRACEFUL_STOP_S = 15.0
 HEADER_TIMEOUT_MS = 5_000
+# A child that dies so soon after its start has a fault of its own: starting it again will not help.
+CRASH_LOOP_S = 5.0
+FIRST_RESTART_DELAY_S = 0.5
 LONGEST_RESTART_DELAY_S = 30.0
-STEADY_AFTER_S = 60.0
 
 
 class ServiceFailedError(click.ClickException):
@@ -111,8 +113,25 @@ def _ignore_stop_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+class RestartDelay:
+    """How long a dead child stays down: not at all, and in a crash loop each time longer."""
+
+    def __init__(self) -> None:
+        self._next_s = 0.0
+
+    def after(self, lived_s: float) -> float:
+        """Return the seconds to wait before the next start.
+
+        Args:
+            lived_s: from the last start to the death, in seconds.
+        """
+        delay_s = self._next_s if lived_s < CRASH_LOOP_S else 0.0
+        self._next_s = min(max(delay_s * 2, FIRST_RESTART_DELAY_S), LONGEST_RESTART_DELAY_S)
+        return delay_s
+
+
 class Child:
-    """One process that is started again when it ends, each time a little later."""
+    """One process that is started again when it ends; see `RestartDelay`."""
 
     def __init__(
         self, name: str, command: Sequence[str | Path], environment: dict[str, str]
@@ -123,7 +142,7 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
         self._start_at = 0.0
-        self._delay_s = 1.0
+        self._delay = RestartDelay()
 
     def start(self) -> None:
         """Start it in a session of its own: Ctrl-C is for us, we stop it in order."""
@@ -141,7 +160,7 @@ class Child:
         return self._process is None or self._process.poll() is not None
 
     def keep_up(self) -> None:
-        """Start it again some time after it ended."""
+        """Start it again when it has ended."""
         if self._process is not None and self._process.poll() is not None:
             self._bury(self._process)
         if self._process is None and time.monotonic() >= self._start_at:
@@ -150,13 +169,11 @@ class Child:
     def _bury(self, process: subprocess.Popen[bytes]) -> None:
         self.kill()
         self._process = None
-        was_steady = time.monotonic() - self._started_at > STEADY_AFTER_S
-        self._delay_s = 1.0 if was_steady else min(self._delay_s * 2, LONGEST_RESTART_DELAY_S)
-        self._start_at = time.monotonic() + self._delay_s
-        say(
-            f"The {self.name} ended (status {process.returncode}); "
-            f"it starts again in {self._delay_s:.0f} s."
-        )
+        now = time.monotonic()
+        delay_s = self._delay.after(now - self._started_at)
+        self._start_at = now + delay_s
+        when = f"in {delay_s:.1f} s" if delay_s else "now"
+        say(f"The {self.name} ended (status {process.returncode}); it starts again {when}.")
 
     def terminate(self) -> None:
         """Ask it to finish what it does and end."""

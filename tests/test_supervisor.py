@@ -13,7 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from service.supervisor import ServiceFailedError, check_port
+from service.supervisor import (
+    CRASH_LOOP_S,
+    LONGEST_RESTART_DELAY_S,
+    Child,
+    RestartDelay,
+    ServiceFailedError,
+    check_port,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 LONGEST_START_S = 60.0
@@ -155,6 +162,40 @@ class TestRunningTheService:
             service.terminate()
             service.wait(30)
         assert processes_of(home) == []
+
+
+class TestStartingAChildAgain:
+    def test_is_done_at_once(self) -> None:
+        child = Child("sleeper", [sys.executable, "-c", "import time; time.sleep(600)"], {})
+        child.start()
+        child.kill()
+        wait_until(child.is_down)
+        child.keep_up()
+        is_up = not child.is_down()
+        child.wait(time.monotonic())
+
+        assert is_up
+
+    def test_is_done_at_once_however_often_it_was_killed(self) -> None:
+        delay = RestartDelay()
+
+        assert [delay.after(2 * CRASH_LOOP_S) for _ in range(20)] == [0.0] * 20
+
+    def test_waits_longer_and_longer_in_a_crash_loop(self) -> None:
+        delay = RestartDelay()
+
+        waits = [delay.after(CRASH_LOOP_S / 2) for _ in range(9)]
+
+        assert waits == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, LONGEST_RESTART_DELAY_S]
+
+    def test_forgets_a_crash_loop_that_is_over(self) -> None:
+        delay = RestartDelay()
+        for _ in range(5):
+            delay.after(0.0)
+
+        waits = [delay.after(lived_s) for lived_s in (CRASH_LOOP_S, 0.0, 0.0)]
+
+        assert waits == [0.0, 0.5, 1.0]
 
 
 def is_answered(port: int) -> bool:
