@@ -149,6 +149,20 @@ class TestStartingAgain:
         with started(home) as running:
             assert ask(running, "SELECT * FROM survived") == "49995000"
 
+    def test_after_a_restore_waits_until_it_can_write(self, home: Path) -> None:
+        with started(home) as running:
+            # An archive that is slow to say that it has nothing more.
+            ask(running, "ALTER SYSTEM SET restore_command = 'sleep 1; false'")
+        data = home / "postgres"
+        (data / "recovery.signal").touch()
+        os.chown(data / "recovery.signal", data.stat().st_uid, data.stat().st_gid)
+
+        with started(home) as running:
+            ask(running, "CREATE TABLE written_after_the_restore ()")
+            ask(running, "ALTER SYSTEM RESET restore_command")
+
+        assert not (data / "recovery.signal").exists()
+
     def test_is_not_misled_by_another_program_with_the_old_number(self, home: Path) -> None:
         mark = home / "postgres" / "postmaster.pid"
         with started(home):

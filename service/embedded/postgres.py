@@ -82,9 +82,9 @@ class Postgres:
         return self.home.postgres_data / "postmaster.pid", socket_mark
 
     def start(self) -> None:
-        """Make the cluster if there is none, start it if it is down, and wait until it answers.
+        """Make the cluster if there is none, start it if it is down, and wait until it can write.
 
-        Recovery after a crash is waited for as long as the server lives.
+        Recovery, after a crash or from a backup, is waited for as long as the server lives.
 
         Raises:
             EngineError: it ended instead; with the end of its log.
@@ -93,7 +93,7 @@ class Postgres:
         if not self.is_running():
             self._write_configuration()
             self._start_server()
-        self._wait_until_it_answers()
+        self._wait_until_it_writes()
         self._create_database()
 
     def stop(self) -> None:
@@ -216,9 +216,9 @@ class Postgres:
             else:
                 return
 
-    def _wait_until_it_answers(self) -> None:
+    def _wait_until_it_writes(self) -> None:
         next_report = time.monotonic() + REPORT_EVERY_S
-        while not self._answers():
+        while not self._writes():
             if not self.is_running():
                 last_words = "\n".join(self._log_lines(0)[-10:])
                 raise EngineError(f"PostgreSQL ended; the end of its log:\n{last_words}")
@@ -227,12 +227,14 @@ class Postgres:
                 next_report += REPORT_EVERY_S
             time.sleep(0.1)
 
-    def _answers(self) -> bool:
+    def _writes(self) -> bool:
+        """Whether it answers, and not only to reads: a restored one first replays its WAL."""
         try:
-            self._connect(SUPERUSER).close()
+            with self._connect(SUPERUSER) as connection:
+                row = connection.execute("SELECT pg_is_in_recovery()").fetchone()
         except psycopg.OperationalError:
             return False
-        return True
+        return row == (False,)
 
     def _connect(self, database: str) -> psycopg.Connection:
         url = connection_url(self.home.sockets, SUPERUSER, database)
