@@ -19,7 +19,6 @@ from service.embedded.home import make_engine_folder, open_home
 from service.embedded.postgres import SUPERUSER, binaries
 from service.embedded.processes import CLEAN_ENVIRONMENT, EngineUser, command_as
 
-ALLOWED: Final = "local replication all peer map=carbon\n"
 DIGESTS: Final = ("--manifest-checksums", "SHA256")
 SLOT: Final = "drill"
 IN_STEP: Final = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
@@ -42,7 +41,6 @@ class Backup:
     @contextmanager
     def streaming(self) -> Iterator[None]:
         """Let every commit wait until its WAL is here too, for the length of the block."""
-        self._let_replicate()
         make_engine_folder(self.wal, self._user)
         self._run("pg_receivewal", "--slot", SLOT, "--create-slot", "-D", self.wal)
         receiver = self._start("pg_receivewal", "--slot", SLOT, "--synchronous", "-D", self.wal)
@@ -84,8 +82,7 @@ class Backup:
         return home
 
     def _configure(self, data: Path, *, with_wal: bool) -> None:
-        # Until all WAL is replayed, nobody may come in and find a database that only reads.
-        lines = ["synchronous_standby_names = ''", "hot_standby = off"]
+        lines = ["synchronous_standby_names = ''"]
         if with_wal:
             for unfinished in self.wal.glob(f"*{PARTIAL}"):
                 unfinished.rename(unfinished.with_suffix(""))
@@ -93,11 +90,6 @@ class Backup:
             (data / "recovery.signal").touch()
         with (data / "postgresql.auto.conf").open("a") as file:
             file.write("\n".join(lines) + "\n")
-
-    def _let_replicate(self) -> None:
-        with (self._service.home / "postgres" / "pg_hba.conf").open("a") as file:
-            file.write(ALLOWED)
-        self._execute("SELECT pg_reload_conf()")
 
     def _is_in_step(self) -> bool:
         self._execute("SELECT pg_reload_conf()")

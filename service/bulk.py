@@ -1,10 +1,11 @@
 """Many rows into one table with one statement: COPY for crowds, INSERT for a few."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
-import psycopg
 from psycopg.pq import PipelineStatus
+
+from service.pipelining import Connection, PipelinedConnection
 
 COPY_FROM: Final = 12
 """Rows from which COPY, with its two extra round trips, is cheaper than pipelined INSERTs."""
@@ -24,14 +25,17 @@ class Table:
         self.insert = f"INSERT INTO {name} ({names}) VALUES ({', '.join(['%s'] * len(columns))})"
 
 
-def insert_rows(connection: psycopg.Connection[Any], table: Table, rows: Sequence[Row]) -> None:
+def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Write every row, in the order given, or none.
 
     Values are text that PostgreSQL reads as the column's type, without control characters, or NULL.
     """
     # PostgreSQL takes no COPY in a pipeline, where INSERTs wait for no answer anyway.
-    in_pipeline = connection.pgconn.pipeline_status != PipelineStatus.OFF
-    if len(rows) >= COPY_FROM and not in_pipeline:
+    if (
+        len(rows) >= COPY_FROM
+        and not isinstance(connection, PipelinedConnection)
+        and (connection.pgconn.pipeline_status == PipelineStatus.OFF)
+    ):
         lines = ["\t".join(row) for row in rows]
         with connection.cursor().copy(table.copy) as copy:
             copy.write("\n".join(lines).replace("\\", "\\\\") + "\n")

@@ -20,6 +20,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, sessionmaker
 
 from service.errors import Unavailable
+from service.pipelining import PipelinedConnection
 
 Points = Annotated[int, mapped_column(BigInteger)]
 Grams = Annotated[int, mapped_column(BigInteger)]
@@ -113,17 +114,18 @@ class Database:
             ) from error
 
     @contextmanager
-    def pipelined_transaction(self) -> Iterator[psycopg.Connection[Any]]:
+    def pipelined_transaction(self) -> Iterator[PipelinedConnection]:
         """Open one transaction whose statements share round trips; COMMIT goes with the last.
 
-        For a few small statements: whoever reads an answer waits for all that was sent before.
+        For a few small statements: whoever reads an answer waits for all that was asked before.
 
         Raises:
             DatabaseUnavailable: as `raw_transaction`.
         """
-        with self.raw_transaction() as connection, connection.pipeline():
-            yield connection
-            connection.commit()
+        with self.raw_transaction() as connection:
+            pipelined = PipelinedConnection(connection)
+            yield pipelined
+            pipelined.end()
 
     @contextmanager
     def one_statement(self) -> Iterator[psycopg.Cursor[Any]]:

@@ -15,6 +15,7 @@ import pytest
 
 from service import redis
 from service.embedded import EngineError, Engines, engines, reachable
+from service.embedded.home import make_engine_folder, open_home
 from service.embedded.processes import EngineUser, is_alive, run_as
 from service.settings import settings_from
 
@@ -131,6 +132,31 @@ class TestStartingTheEngines:
 def durability(home: Path) -> dict[str, str]:
     with started(home) as running, psycopg.connect(running.dsn("postgres")) as connection:
         return dict(connection.execute("SELECT name, setting FROM pg_settings").fetchall())
+
+
+class TestBackingUp:
+    def test_is_open_to_the_owner_of_the_cluster(self, home: Path) -> None:
+        user = open_home(home).user
+        copy = home.parent / "copy"
+        make_engine_folder(copy, user)
+        with started(home) as running:
+            program = running.postgres_binaries / "pg_basebackup"
+            whom = ("-h", running.postgres_socket_dir, "-p", "5432", "-U", "postgres")
+            run_as(user, [program, *whom, "-D", copy, "-X", "stream", "-c", "fast"])
+
+        assert (copy / "backup_manifest").exists()
+
+    def test_is_closed_to_the_roles_of_the_service(self, home: Path) -> None:
+        with started(home) as running:
+            ask(running, "CREATE ROLE replicating LOGIN REPLICATION")
+            with pytest.raises(psycopg.OperationalError, match="no pg_hba.conf entry"):
+                psycopg.connect(f"{running.dsn('replicating')}&replication=true")
+
+    def test_is_not_possible_over_a_network(self, home: Path) -> None:
+        with started(home) as running:
+            types = "SELECT string_agg(DISTINCT type, ' ') FROM pg_hba_file_rules"
+
+            assert ask(running, types) == "local"
 
 
 class TestStartingAgain:

@@ -27,6 +27,11 @@ LEFTOVER_WAIT_S = 30.0
 REPORT_EVERY_S = 5.0
 # pg_ctl gives up after 60 s by default; crash recovery may take as long as it takes.
 RECOVERY_WAIT_S = 30 * 24 * 3600
+# Only the socket, whose other end the kernel names. The second line: pg_basebackup, pg_receivewal.
+ADMITTED = f"""\
+local all all peer map=carbon
+local replication {SUPERUSER} peer map=carbon
+"""
 LOG_LIMIT_BYTES = 50 * 1024 * 1024
 
 Report = Callable[[str], None]
@@ -141,7 +146,7 @@ class Postgres:
         sockets, data = self.home.sockets, self.home.postgres_data
         text = settings_text(data, sockets, small=self.small, compression=self._compression())
         self._write("postgresql.conf", text)
-        self._write("pg_hba.conf", "local all all peer map=carbon\n")
+        self._write("pg_hba.conf", ADMITTED)
         self._write("pg_ident.conf", "".join(f'carbon "{name}" all\n' for name in self._names()))
 
     def _names(self) -> set[str]:

@@ -1,12 +1,11 @@
 """The lock under which a citizen's points move."""
 
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
-import psycopg
-
 from service.bulk import array_of
+from service.pipelining import Connection, Rows
 
 # In an upsert's SET, `moved_after` reads the clock after the lock is held. That, and growing by a
 # microsecond where the clock does not, makes `moved_at` the order of a citizen's transfers.
@@ -47,7 +46,7 @@ class Accounts:
     In a pipeline the lock is thus on its way together with the questions that follow it.
     """
 
-    def __init__(self, *taken: psycopg.Cursor[Any]) -> None:
+    def __init__(self, *taken: Rows) -> None:
         """Keep the answers to be read."""
         self._taken = taken
         self._by_citizen: dict[str, LockedAccount] | None = None
@@ -68,7 +67,7 @@ class Accounts:
         )
 
 
-def lock_accounts(connection: psycopg.Connection[Any], citizen_ids: Iterable[str]) -> Accounts:
+def lock_accounts(connection: Connection, citizen_ids: Iterable[str]) -> Accounts:
     """Open the accounts that are missing and lock all of them until the transaction ends.
 
     Taken in id order with an ordered upsert, so that two callers with the same citizens wait for
@@ -84,6 +83,6 @@ def lock_accounts(connection: psycopg.Connection[Any], citizen_ids: Iterable[str
     return Accounts(connection.execute(LOCK_ACCOUNTS, (array_of(wanted),)))
 
 
-def lock_account(connection: psycopg.Connection[Any], citizen_id: UUID) -> Accounts:
+def lock_account(connection: Connection, citizen_id: UUID) -> Accounts:
     """Lock one citizen's account, opening it if it is missing."""
     return Accounts(connection.execute(LOCK_ACCOUNT, (citizen_id.hex,)))

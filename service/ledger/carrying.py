@@ -3,10 +3,8 @@
 from collections.abc import Iterator
 from datetime import date, timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
-
-import psycopg
 
 from service import clock
 from service.bulk import Row, array_of, insert_rows
@@ -25,6 +23,7 @@ from service.ledger.postings import (
     posting_row,
 )
 from service.ledger.transfers import NewTransfer, derived_id, write_transfers
+from service.pipelining import Connection
 
 LIFE_LONGEST: Final = timedelta(days=3652)
 """Points never live longer than ten years (DESIGN §5; Shenzhen's rules of 2022-08)."""
@@ -71,7 +70,7 @@ def movements_on(back: Movement, carry_to: date | None) -> Iterator[Movement]:
 
 
 def extend(
-    connection: psycopg.Connection[Any],
+    connection: Connection,
     citizen_id: UUID,
     posting_id: UUID,
     expires_on: date,
@@ -130,16 +129,18 @@ def extendable(database: Database, expires_on: date, carry_to: date) -> BookedRu
     """
     _require_extendable(expires_on, carry_to)
 
-    def count(connection: psycopg.Connection[Any], citizen_ids: list[UUID]) -> BookedRun:
+    def count(connection: Connection, citizen_ids: list[UUID]) -> BookedRun:
         return BookedRun(*connection.execute(SUM_LOTS, (citizen_ids, expires_on)).fetchall()[0])
 
     return book_in_chunks(database, count)
 
 
 def _extend_chunk(
-    expires_on: date, carry_to: date, connection: psycopg.Connection[Any], citizen_ids: list[UUID]
+    expires_on: date, carry_to: date, connection: Connection, citizen_ids: list[UUID]
 ) -> BookedRun:
-    citizens = [row[0] for row in connection.execute(WITH_LOT, (citizen_ids, expires_on))]
+    citizens = [
+        row[0] for row in connection.execute(WITH_LOT, (citizen_ids, expires_on)).fetchall()
+    ]
     if not citizens:
         return BookedRun()
     accounts = lock_accounts(connection, citizens)

@@ -13,8 +13,6 @@ from datetime import date
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import psycopg
-
 from service import clock
 from service.bulk import array_of, insert_rows
 from service.ledger.accounts import Accounts
@@ -30,6 +28,7 @@ from service.ledger.postings import (
     posting_row,
 )
 from service.ledger.transfers import NewTransfer, derived_id, line_id, write_transfers
+from service.pipelining import Connection
 
 READ_ISSUES = """
 SELECT encode(uuid_send(transfer.citizen_id), 'hex'), transfer.id, transfer.expires_on,
@@ -100,7 +99,7 @@ def invalidation_id(issue_id: UUID) -> UUID:
 
 
 def invalidate(
-    connection: psycopg.Connection[Any], accounts: Accounts, claims: Sequence[Claim]
+    connection: Connection, accounts: Accounts, claims: Sequence[Claim]
 ) -> list[Outcome]:
     """Take back what issues gave, set-wise; an issue that was invalidated before is a repeat.
 
@@ -125,7 +124,7 @@ class _Invalidation:
 
     def __init__(
         self,
-        connection: psycopg.Connection[Any],
+        connection: Connection,
         accounts: Accounts,
         claims: Sequence[Claim],
     ) -> None:
@@ -188,14 +187,12 @@ def _pairs(claims: Iterable[Claim], id_of: Any) -> tuple[str, str]:
     )
 
 
-def _issues(connection: psycopg.Connection[Any], claims: Sequence[Claim]) -> dict[Claim, LiveLot]:
+def _issues(connection: Connection, claims: Sequence[Claim]) -> dict[Claim, LiveLot]:
     rows = connection.execute(READ_ISSUES, _pairs(claims, lambda claim: claim.issue_id)).fetchall()
     return {Claim(citizen, issue.hex): LiveLot(*lot) for citizen, issue, *lot in rows}
 
 
-def _done_before(
-    connection: psycopg.Connection[Any], claims: Sequence[Claim]
-) -> dict[Claim, Outcome]:
+def _done_before(connection: Connection, claims: Sequence[Claim]) -> dict[Claim, Outcome]:
     claim_of = {
         (claim.citizen_id, invalidation_id(UUID(hex=claim.issue_id))): claim for claim in claims
     }
@@ -213,7 +210,7 @@ def _done_before(
     }
 
 
-def _purses(connection: psycopg.Connection[Any], citizen_ids: Iterable[str]) -> dict[str, _Purse]:
+def _purses(connection: Connection, citizen_ids: Iterable[str]) -> dict[str, _Purse]:
     wanted = sorted(citizen_ids)
     purses = {citizen_id: _Purse({}) for citizen_id in wanted}
     rows = connection.execute(READ_LOTS, (array_of(wanted), clock.today())).fetchall()
@@ -249,7 +246,7 @@ def recoveries(accounts: Accounts, issued: Iterable[NewTransfer]) -> Iterator[Ne
 
 
 def settle_owed(
-    connection: psycopg.Connection[Any], accounts: Accounts, recovered: Sequence[NewTransfer]
+    connection: Connection, accounts: Accounts, recovered: Sequence[NewTransfer]
 ) -> None:
     """Take what was recovered off what is owed."""
     owed: dict[str, tuple[int, int]] = {}
@@ -260,7 +257,7 @@ def settle_owed(
 
 
 def _change_owed(
-    connection: psycopg.Connection[Any], accounts: Accounts, owed: dict[str, tuple[int, int]]
+    connection: Connection, accounts: Accounts, owed: dict[str, tuple[int, int]]
 ) -> None:
     changed = {citizen: change for citizen, change in owed.items() if change != (0, 0)}
     if changed:

@@ -8,10 +8,8 @@ set aside. A lot that lapses under a hold stays spendable by that hold, and by n
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
-
-import psycopg
 
 from service.ledger.accounts import lock_account
 from service.ledger.apportioning import Line, Part, parts_of, shares_by_points
@@ -26,6 +24,7 @@ from service.ledger.errors import (
 )
 from service.ledger.lots import ask_live_lots, live_lots
 from service.ledger.postings import Movement, Outcome, Posting, Terms, require_amount
+from service.pipelining import Connection, Rows
 
 STORY: Final = """
 SELECT kind, posting_id, of_id, hold_line, expires_on, points, reduction_g, party FROM transfer
@@ -39,9 +38,7 @@ SELECT hold_id FROM posting WHERE citizen_id = %s AND id = %s AND kind = 'captur
 """
 
 
-def hold(
-    connection: psycopg.Connection[Any], citizen_id: UUID, posting_id: UUID, points: int
-) -> Outcome:
+def hold(connection: Connection, citizen_id: UUID, posting_id: UUID, points: int) -> Outcome:
     """Reserve points, those that expire soonest first.
 
     Args:
@@ -73,7 +70,7 @@ def hold(
 
 
 def release(
-    connection: psycopg.Connection[Any],
+    connection: Connection,
     citizen_id: UUID,
     posting_id: UUID,
     hold_id: UUID,
@@ -120,7 +117,7 @@ def release(
 
 
 def capture(
-    connection: psycopg.Connection[Any],
+    connection: Connection,
     citizen_id: UUID,
     posting_id: UUID,
     hold_id: UUID,
@@ -162,7 +159,7 @@ def capture(
 
 
 def restore(
-    connection: psycopg.Connection[Any],
+    connection: Connection,
     citizen_id: UUID,
     posting_id: UUID,
     capture_id: UUID,
@@ -194,7 +191,7 @@ def restore(
 
 
 def pool(
-    connection: psycopg.Connection[Any],
+    connection: Connection,
     citizen_id: UUID,
     posting_id: UUID,
     capture_id: UUID,
@@ -228,7 +225,7 @@ def pool(
 
 
 def _go_on_with_capture(
-    connection: psycopg.Connection[Any], citizen_id: UUID, posting_id: UUID, terms: Terms
+    connection: Connection, citizen_id: UUID, posting_id: UUID, terms: Terms
 ) -> Outcome:
     assert terms.of_id is not None  # noqa: S101  both callers name the capture
     accounts = lock_account(connection, citizen_id)
@@ -262,7 +259,7 @@ def _go_on_with_capture(
     return posting.carry_out(accounts, _back_to_lots("restore", parts, terms.carry_to))
 
 
-def _redeemed_g(connection: psycopg.Connection[Any], citizen_id: UUID) -> int:
+def _redeemed_g(connection: Connection, citizen_id: UUID) -> int:
     row = connection.execute(REDEEMED, (citizen_id,)).fetchone()
     return int(row[0]) if row else 0
 
@@ -299,7 +296,7 @@ class Story:
         self._entries = entries
 
     @classmethod
-    def read(cls, asked: psycopg.Cursor[Any]) -> "Story":
+    def read(cls, asked: Rows) -> "Story":
         """Return the story that was asked for.
 
         Raises:

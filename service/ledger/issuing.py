@@ -1,13 +1,12 @@
 """Certified grams become points: one transfer for each activity, one lot for each expiry date."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
-
-import psycopg
+from typing import NamedTuple
 
 from service.ledger.accounts import Accounts
 from service.ledger.clawback import recoveries, settle_owed
 from service.ledger.transfers import NewTransfer, write_transfers
+from service.pipelining import Connection
 
 
 class Issue(NamedTuple):
@@ -22,9 +21,7 @@ class Issue(NamedTuple):
     reduction_g: int
 
 
-def issue_lots(
-    connection: psycopg.Connection[Any], accounts: Accounts, issues: Sequence[Issue]
-) -> None:
+def issue_lots(connection: Connection, accounts: Accounts, issues: Sequence[Issue]) -> None:
     """Issue points and the grams behind them into the citizens' lots, set-wise.
 
     Who owes a claw-back pays it before anything else. The caller holds the accounts' locks and

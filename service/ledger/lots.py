@@ -1,13 +1,12 @@
 """A citizen's lots as far as they can be spent."""
 
 from datetime import date
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
-
-import psycopg
 
 from service import clock
 from service.ledger.apportioning import LiveLot
+from service.pipelining import Connection, Rows
 
 LIVE_LOTS: Final = """
 SELECT expires_on, available_points, available_g FROM lot
@@ -16,12 +15,12 @@ ORDER BY expires_on
 """
 
 
-def ask_live_lots(connection: psycopg.Connection[Any], citizen_id: UUID) -> psycopg.Cursor[Any]:
+def ask_live_lots(connection: Connection, citizen_id: UUID) -> Rows:
     """Ask for the lots that have not lapsed and have something left, the soonest first."""
     return connection.execute(LIVE_LOTS, (citizen_id, clock.today()))
 
 
-def live_lots(asked: psycopg.Cursor[Any]) -> list[LiveLot]:
+def live_lots(asked: Rows) -> list[LiveLot]:
     """Return the answer."""
     return [LiveLot._make(row) for row in asked.fetchall()]
 

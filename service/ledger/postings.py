@@ -21,6 +21,7 @@ from service.ledger.accounts import Accounts
 from service.ledger.commitments import Placed
 from service.ledger.errors import AmountInvalid, PostingConflict, verdict
 from service.ledger.transfers import NewTransfer, line_id, write_transfers
+from service.pipelining import Connection
 
 POSTINGS: Final = Table(
     "posting",
@@ -138,7 +139,7 @@ class Posting:
     """One posting on its way, inside the caller's transaction and under the citizen's lock."""
 
     def __init__(
-        self, connection: psycopg.Connection[Any], citizen_id: UUID, posting_id: UUID, terms: Terms
+        self, connection: Connection, citizen_id: UUID, posting_id: UUID, terms: Terms
     ) -> None:
         """Write down what is asked, unless the id was used before; `answered_before` tells."""
         self.connection = connection

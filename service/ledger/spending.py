@@ -1,20 +1,18 @@
 """What a citizen does with her own points: she retires their grams, or gives them away."""
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
-
-import psycopg
 
 from service.ledger.accounts import lock_account
 from service.ledger.apportioning import LiveLot, Share, shares_by_grams, shares_by_points
 from service.ledger.errors import AmountInvalid, grams_owed, grams_short, points_short
 from service.ledger.lots import ask_live_lots, live_lots
 from service.ledger.postings import Movement, Outcome, Posting, Terms, require_amount
+from service.pipelining import Connection
 
 
 def retire(
-    connection: psycopg.Connection[Any],
+    connection: Connection,
     citizen_id: UUID,
     posting_id: UUID,
     *,
@@ -43,7 +41,7 @@ def retire(
 
 
 def donate(
-    connection: psycopg.Connection[Any],
+    connection: Connection,
     citizen_id: UUID,
     posting_id: UUID,
     points: int,
@@ -70,9 +68,7 @@ def donate(
     return _spend(connection, citizen_id, posting_id, Terms("donate", points, party=party))
 
 
-def _spend(
-    connection: psycopg.Connection[Any], citizen_id: UUID, posting_id: UUID, terms: Terms
-) -> Outcome:
+def _spend(connection: Connection, citizen_id: UUID, posting_id: UUID, terms: Terms) -> Outcome:
     require_amount(terms.points)
     require_amount(terms.reduction_g)
     accounts = lock_account(connection, citizen_id)

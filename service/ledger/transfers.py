@@ -7,12 +7,11 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-import psycopg
-
 from service.bulk import COPY_FROM, NULL, Row, Table, array_of, insert_rows
 from service.ledger.accounts import Accounts
 from service.ledger.chart import CHART, Way, is_entrance, shift_in_sql
 from service.ledger.commitments import ALONE, Placed, commitment, salt_of
+from service.pipelining import Connection
 
 TRANSFERS: Final = Table(
     "transfer",
@@ -52,7 +51,7 @@ def derived_id(*parts: bytes) -> UUID:
 
 
 def write_transfers(
-    connection: psycopg.Connection[Any], accounts: Accounts, transfers: Sequence[NewTransfer]
+    connection: Connection, accounts: Accounts, transfers: Sequence[NewTransfer]
 ) -> None:
     """Write transfers and move their points and grams between the places of their lots.
 
@@ -163,7 +162,7 @@ def _shift_of_one(transfer: NewTransfer) -> tuple[str, dict[str, Any]]:
     }
 
 
-def _shift_many(connection: psycopg.Connection[Any], transfers: Sequence[NewTransfer]) -> None:
+def _shift_many(connection: Connection, transfers: Sequence[NewTransfer]) -> None:
     """Change every lot once for each kind, the kinds in the order in which they first occur."""
     kinds: dict[str, dict[tuple[str, str], tuple[int, int]]] = {}
     for citizen_id, _, kind, expires_on, points, reduction_g, _ in transfers:

@@ -1,0 +1,240 @@
+"""A few small statements with one round trip: libpq's pipeline, filled before it is sent.
+
+psycopg's own pipeline mode sends each statement as it comes and waits for the socket each time,
+which costs more than the round trips it saves (measured: three reads 123 µs of CPU, one after the
+other 62 µs, this way 8 µs). Here statements gather until somebody wants an answer.
+"""
+
+import hashlib
+import re
+import select
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, Protocol
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+import psycopg
+from psycopg.adapt import Transformer
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus
+from psycopg.pq.abc import PGresult
+
+Values = Sequence[Any] | Mapping[str, Any]
+
+_PLACEHOLDER: Final = re.compile(r"%(?:s|%|\((\w+)\)s)")
+UNKNOWN_STATEMENT: Final = b"26000"
+_ANSWERED: Final = {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}
+_prepared: WeakKeyDictionary[psycopg.Connection[Any], set[bytes]] = WeakKeyDictionary()
+"""By connection, the names of the statements that its server knows."""
+
+
+class Rows(Protocol):
+    """What an executed statement has found."""
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """Return the next row, or None."""
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """Return the rows that have not been returned."""
+
+
+class Answer:
+    """What a statement will have come to; whoever reads it sends everything that waits."""
+
+    def __init__(self, pipeline: "PipelinedConnection") -> None:
+        self._pipeline = pipeline
+        self._rows: list[tuple[Any, ...]] | None = None
+        self._next = 0
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """Return the next row, or None."""
+        rows = self._all()
+        if self._next == len(rows):
+            return None
+        self._next += 1
+        return rows[self._next - 1]
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """Return the rows that have not been returned."""
+        rows = self._all()[self._next :]
+        self._next += len(rows)
+        return rows
+
+    def _all(self) -> list[tuple[Any, ...]]:
+        if self._rows is None:
+            self._pipeline.exchange()
+        assert self._rows is not None  # noqa: S101  an exchange answers all that was asked
+        return self._rows
+
+    def take(self, rows: list[tuple[Any, ...]]) -> None:
+        """Keep what was found."""
+        self._rows = rows
+
+
+class Statement(NamedTuple):
+    """A statement as libpq takes it."""
+
+    name: bytes
+    """By which the server knows it once it is prepared; made of its text."""
+    text: bytes
+    parameters: tuple[str, ...]
+    """The names of $1, $2 …, if they have names."""
+
+
+class PipelinedConnection:
+    """One transaction's statements, sent together; in the place of a connection."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        """Begin a transaction with the first statement that is sent."""
+        self._connection = connection
+        self._pgconn = connection.pgconn
+        self._known = _prepared.setdefault(connection, set())
+        self._has_begun = False
+        self._just_prepared: set[bytes] = set()
+        self._waiting: list[tuple[Statement, list[bytes | None], Answer]] = []
+        self.execute("BEGIN")
+
+    def execute(self, query: str, values: Values = ()) -> Answer:
+        """Let a statement wait to be sent; values are text that the server reads as their type."""
+        answer = Answer(self)
+        statement = _statement(query)
+        if isinstance(values, Mapping):
+            values = [values[name] for name in statement.parameters]
+        self._waiting.append((statement, [_text(value) for value in values], answer))
+        return answer
+
+    def end(self) -> None:
+        """Commit, together with what still waits.
+
+        Raises:
+            psycopg.Error: a statement or the commit has failed, and nothing was done.
+        """
+        self.execute("COMMIT")
+        self.exchange()
+
+    def exchange(self) -> None:
+        """Send what waits and take every answer.
+
+        Raises:
+            psycopg.Error: of the first statement that failed; those after it were not done.
+        """
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        results = self._results_of(waiting)
+        if not self._has_begun and _is_forgotten(results):
+            # psycopg lets the server forget all prepared statements after a rollback.
+            self._known.intersection_update(self._just_prepared)
+            results = self._results_of(waiting)
+        self._has_begun = True
+        transformer = Transformer(self._connection)
+        for (_, _, answer), result in zip(waiting, results, strict=True):
+            if result.status not in _ANSWERED:
+                raise psycopg.errors.error_from_result(result)
+            transformer.set_pgresult(result)
+            answer.take(transformer.load_rows(0, result.ntuples, tuple))
+
+    def _results_of(
+        self, waiting: Sequence[tuple[Statement, list[bytes | None], Answer]]
+    ) -> list[PGresult]:
+        """Prepare what is new, send everything at once, and return what the statements gave."""
+        pgconn = self._pgconn
+        new = sorted(
+            {statement for statement, _, _ in waiting if statement.name not in self._known}
+        )
+        pgconn.enter_pipeline_mode()
+        try:
+            for statement in new:
+                pgconn.send_prepare(statement.name, statement.text)
+            for statement, values, _ in waiting:
+                pgconn.send_query_prepared(statement.name, values)
+            pgconn.pipeline_sync()
+            self._flush()
+            prepared = [self._result() for _ in new]
+            results = [self._result() for _ in waiting]
+            self._result()  # of the sync
+        finally:
+            if pgconn.status == ConnStatus.OK:
+                pgconn.exit_pipeline_mode()
+        self._just_prepared = set()
+        for statement, result in zip(new, prepared, strict=True):
+            if result.status not in _ANSWERED:
+                raise psycopg.errors.error_from_result(result)
+            self._just_prepared.add(statement.name)
+            self._known.add(statement.name)
+        return results
+
+    def _flush(self) -> None:
+        while self._pgconn.flush():
+            self._wait(select.POLLIN | select.POLLOUT)
+            self._pgconn.consume_input()
+
+    def _result(self) -> PGresult:
+        """Return the next result, and go past the mark that ends it."""
+        pgconn = self._pgconn
+        while pgconn.is_busy():
+            self._wait(select.POLLIN)
+            pgconn.consume_input()
+        result = pgconn.get_result()
+        if result is None:
+            raise psycopg.OperationalError("the server closed the connection")
+        if result.status != ExecStatus.PIPELINE_SYNC:
+            while pgconn.is_busy():
+                self._wait(select.POLLIN)
+                pgconn.consume_input()
+            pgconn.get_result()
+        return result
+
+    def _wait(self, events: int) -> None:
+        poll = select.poll()
+        poll.register(self._pgconn.socket, events)
+        poll.poll()
+
+
+Connection = psycopg.Connection[Any] | PipelinedConnection
+"""What the ledger writes through: it only executes, and reads the answers afterwards."""
+
+
+@lru_cache(maxsize=1024)
+def _statement(query: str) -> Statement:
+    """Return a statement with $1, $2 … for its placeholders."""
+    names: list[str] = []
+    unnamed = 0
+
+    def placed(match: re.Match[str]) -> str:
+        nonlocal unnamed
+        if match[0] == "%%":
+            return "%"
+        name = match[1]
+        if name is None:
+            unnamed += 1
+            return f"${unnamed}"
+        if name not in names:
+            names.append(name)
+        return f"${names.index(name) + 1}"
+
+    text = _PLACEHOLDER.sub(placed, query).encode()
+    name = b"gathered_" + hashlib.sha256(text).hexdigest()[:32].encode()
+    return Statement(name, text, tuple(names))
+
+
+def _is_forgotten(results: Sequence[PGresult]) -> bool:
+    return results[0].error_field(DiagnosticField.SQLSTATE) == UNKNOWN_STATEMENT
+
+
+def _text(value: Any) -> bytes | None:
+    """Return a value as text that PostgreSQL reads as the type of its place."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, UUID):
+        return value.hex.encode()
+    if isinstance(value, bytes):
+        return b"\\x" + value.hex().encode()
+    if isinstance(value, datetime | date):
+        return value.isoformat().encode()
+    if isinstance(value, int):  # of a truth value 'True', which PostgreSQL reads as well
+        return str(value).encode()
+    raise TypeError(f"no text for {type(value)}")
