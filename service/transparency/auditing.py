@@ -62,7 +62,17 @@ FROM (
 WHERE first_leaf <> size_before OR from_xact <> until_before
 """
 
+NAMELESS: Final = f"""
+SELECT index * {HASHES_IN_TILE} AS leaf FROM log_bundle
+WHERE NOT EXISTS (SELECT FROM log_identity)
+"""
+
 CHECKS: Final = (
+    Check(
+        "log-has-its-name",
+        "A log that has entries still knows under which name it was founded.",
+        NAMELESS,
+    ),
     Check(
         "log-has-what-was-committed",
         "The log's entries are the commitments of all sealed transfers and events, in order.",
@@ -128,7 +138,9 @@ def audited_log(runtime: Runtime) -> Part:
     kept = Outside(runtime.settings.outside).checkpoint()
 
     def examine(connection: psycopg.Connection[Any]) -> list[Finding]:
-        return audit_tree(connection, keys.verifiers(_origin(connection)), kept)
+        origin = _origin(connection)
+        # Before the first sealer the log has no name, and so nobody can have signed for it.
+        return audit_tree(connection, keys.verifiers(origin) if origin else [], kept)
 
     return Part(CHECKS, examine)
 

@@ -1,11 +1,14 @@
 """The audit of the log finds what was changed, and nothing where nothing was."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
+from click.testing import CliRunner, Result
 
+from service.cli import cli
 from service.transparency.auditing import CHECKS, audit_tree
 from service.transparency.heads import DEFAULT_ORIGIN
 from service.transparency.keys import LogKeys
@@ -139,3 +142,43 @@ class TestTheAuditOfTheLog:
         (log[0].settings.outside / "checkpoint").unlink()
 
         assert broken(*log) == {"log-continues-the-outside-head": {"missing": True}}
+
+
+def carbon_audit(books: Books) -> Result:
+    """What an operator sees: every part, put together as it is in the service."""
+    runtime = replace(books.runtime, settings=books.settings)
+    return CliRunner().invoke(cli.commands["audit"], obj=runtime)
+
+
+class TestTheAuditCommand:
+    def test_of_a_database_that_never_had_a_sealer_finds_nothing(self, books: Books) -> None:
+        audited = carbon_audit(books)
+
+        assert audited.exit_code == 0, audited.output
+        assert "BROKEN" not in audited.output
+
+    def test_of_a_log_that_has_begun_finds_nothing(self, books: Books) -> None:
+        books.cycle()
+
+        assert carbon_audit(books).exit_code == 0
+
+    def test_finds_a_log_that_has_lost_its_name(self, books: Books) -> None:
+        books.cycle()
+        with books.owner() as connection:
+            connection.execute("ALTER TABLE log_identity DISABLE TRIGGER ALL")
+            connection.execute("DELETE FROM log_identity")
+
+        audited = carbon_audit(books)
+
+        assert audited.exit_code == 1
+        assert "BROKEN  log-has-its-name" in audited.output
+        assert "invariants are broken" in audited.output
+
+    def test_finds_a_log_emptied_behind_a_head_that_was_kept(self, books: Books) -> None:
+        books.settings.outside.mkdir(parents=True)
+        (books.settings.outside / "checkpoint").write_text("carbon.local/log\n1\nAA==\n")
+
+        audited = carbon_audit(books)
+
+        assert audited.exit_code == 1
+        assert "BROKEN  log-continues-the-outside-head" in audited.output
