@@ -24,6 +24,7 @@ from service.partners import api as partners
 from service.reports import api as reports
 from service.runtime import Runtime
 from service.transparency import api as transparency
+from service.transparency.watching import LogWatch
 from service.web import health, openapi
 from service.web.access import SESSION_CHECK
 from service.web.blueprint import Blueprint
@@ -78,6 +79,7 @@ def create_app(runtime: Runtime) -> Flask:
     app.extensions[intake.INTAKE] = Intake(runtime.database, runtime.keys)
     register_problems(app)
     Edge(app, runtime)
+    app.extensions[health.METRICS].registry.register(LogWatch(runtime))
     api = openapi.describe(app)
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)

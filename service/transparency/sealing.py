@@ -109,15 +109,30 @@ def seal(connection: psycopg.Connection[Any]) -> Seal | None:
 
 def _horizon(connection: psycopg.Connection[Any], last: Seal) -> str:
     """Return the first transaction that is too young for this seal."""
-    row = connection.execute(SNAPSHOT).fetchone()
-    assert row is not None  # noqa: S101  there is always a snapshot
-    until, next_xact = row
+    until, next_xact = _snapshot(connection)
     _refuse_renumbering(last, until)
     wait_for_nodes(connection)
     terms: dict[str, str] = {"from": last.until_xact, "until": until, "next": next_xact}
     while earlier := _out_of_order(connection, terms):
         terms["until"] = earlier
     return terms["until"]
+
+
+def refuse_renumbering(connection: psycopg.Connection[Any]) -> None:
+    """Refuse a server whose transactions have lower numbers than what was sealed.
+
+    Raises:
+        TransactionsWentBack: the database was dumped and loaded into another server.
+    """
+    until, _ = _snapshot(connection)
+    _refuse_renumbering(last_seal(connection) or NOTHING_SEALED, until)
+
+
+def _snapshot(connection: psycopg.Connection[Any]) -> tuple[str, str]:
+    """Return the first transaction that has not ended, and the first that has not begun."""
+    row = connection.execute(SNAPSHOT).fetchone()
+    assert row is not None  # noqa: S101  there is always a snapshot
+    return row[0], row[1]
 
 
 def _refuse_renumbering(last: Seal, until: str) -> None:
