@@ -8,7 +8,7 @@ other 62 µs, this way 8 µs). Here statements gather until somebody wants an an
 import hashlib
 import re
 import select
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol
@@ -22,11 +22,9 @@ from psycopg.pq.abc import PGresult
 
 Values = Sequence[Any] | Mapping[str, Any]
 
-_PLACEHOLDER: Final = re.compile(r"%(?:s|%|\((\w+)\)s)")
+_PLACEHOLDER: Final = re.compile(r"%(?:[sb]|%|\((\w+)\)[sb])")
 UNKNOWN_STATEMENT: Final = b"26000"
 _ANSWERED: Final = {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}
-_prepared: WeakKeyDictionary[psycopg.Connection[Any], set[bytes]] = WeakKeyDictionary()
-"""By connection, the names of the statements that its server knows."""
 
 
 class Rows(Protocol):
@@ -37,6 +35,9 @@ class Rows(Protocol):
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         """Return the rows that have not been returned."""
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        """Go through the rows that have not been returned."""
 
 
 class Answer:
@@ -61,6 +62,10 @@ class Answer:
         self._next += len(rows)
         return rows
 
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        """Go through the rows that have not been returned."""
+        return iter(self.fetchall())
+
     def _all(self) -> list[tuple[Any, ...]]:
         if self._rows is None:
             self._pipeline.exchange()
@@ -82,6 +87,10 @@ class Statement(NamedTuple):
     """The names of $1, $2 …, if they have names."""
 
 
+_prepared: WeakKeyDictionary[psycopg.Connection[Any], set[Statement]] = WeakKeyDictionary()
+"""By connection, the statements that its server knows."""
+
+
 class PipelinedConnection:
     """One transaction's statements, sent together; in the place of a connection."""
 
@@ -91,18 +100,31 @@ class PipelinedConnection:
         self._pgconn = connection.pgconn
         self._known = _prepared.setdefault(connection, set())
         self._has_begun = False
-        self._just_prepared: set[bytes] = set()
-        self._waiting: list[tuple[Statement, list[bytes | None], Answer]] = []
+        self._just_prepared: set[Statement] = set()
+        self._waiting: list[_Asked] = []
         self.execute("BEGIN")
 
-    def execute(self, query: str, values: Values = ()) -> Answer:
-        """Let a statement wait to be sent; values are text that the server reads as their type."""
-        answer = Answer(self)
+    def execute(self, query: str, values: Values = (), *, binary: bool = False) -> Answer:
+        """Let a statement wait to be sent.
+
+        Args:
+            query: with `%s` or `%(name)s`, as psycopg takes it.
+            values: sent as text that the server reads as the type of their place.
+            binary: whether the rows come in PostgreSQL's binary form.
+        """
         statement = _statement(query)
         if isinstance(values, Mapping):
             values = [values[name] for name in statement.parameters]
-        self._waiting.append((statement, [_text(value) for value in values], answer))
+        sent = [_text(value) for value in values]
+        answer = Answer(self)
+        self._waiting.append(_Asked(statement, sent, binary, answer))
         return answer
+
+    def cursor(self, **how: Any) -> psycopg.Cursor[Any]:
+        """Return a cursor of psycopg's in the same transaction, for what is asked rarely."""
+        self.exchange()
+        cursor: psycopg.Cursor[Any] = self._connection.cursor(**how)
+        return cursor
 
     def end(self) -> None:
         """Commit, together with what still waits.
@@ -129,26 +151,22 @@ class PipelinedConnection:
             results = self._results_of(waiting)
         self._has_begun = True
         transformer = Transformer(self._connection)
-        for (_, _, answer), result in zip(waiting, results, strict=True):
+        for asked, result in zip(waiting, results, strict=True):
             if result.status not in _ANSWERED:
                 raise psycopg.errors.error_from_result(result)
             transformer.set_pgresult(result)
-            answer.take(transformer.load_rows(0, result.ntuples, tuple))
+            asked.answer.take(transformer.load_rows(0, result.ntuples, tuple))
 
-    def _results_of(
-        self, waiting: Sequence[tuple[Statement, list[bytes | None], Answer]]
-    ) -> list[PGresult]:
+    def _results_of(self, waiting: Sequence["_Asked"]) -> list[PGresult]:
         """Prepare what is new, send everything at once, and return what the statements gave."""
         pgconn = self._pgconn
-        new = sorted(
-            {statement for statement, _, _ in waiting if statement.name not in self._known}
-        )
+        new = sorted({each.statement for each in waiting} - self._known)
         pgconn.enter_pipeline_mode()
         try:
             for statement in new:
                 pgconn.send_prepare(statement.name, statement.text)
-            for statement, values, _ in waiting:
-                pgconn.send_query_prepared(statement.name, values)
+            for statement, values, binary, _ in waiting:
+                pgconn.send_query_prepared(statement.name, values, result_format=int(binary))
             pgconn.pipeline_sync()
             self._flush()
             prepared = [self._result() for _ in new]
@@ -161,8 +179,8 @@ class PipelinedConnection:
         for statement, result in zip(new, prepared, strict=True):
             if result.status not in _ANSWERED:
                 raise psycopg.errors.error_from_result(result)
-            self._just_prepared.add(statement.name)
-            self._known.add(statement.name)
+            self._just_prepared.add(statement)
+            self._known.add(statement)
         return results
 
     def _flush(self) -> None:
@@ -190,6 +208,15 @@ class PipelinedConnection:
         poll = select.poll()
         poll.register(self._pgconn.socket, events)
         poll.poll()
+
+
+class _Asked(NamedTuple):
+    """A statement that waits to be sent."""
+
+    statement: Statement
+    values: list[bytes | None]
+    binary: bool
+    answer: Answer
 
 
 Connection = psycopg.Connection[Any] | PipelinedConnection
@@ -223,18 +250,27 @@ def _is_forgotten(results: Sequence[PGresult]) -> bool:
     return results[0].error_field(DiagnosticField.SQLSTATE) == UNKNOWN_STATEMENT
 
 
+_AS_TEXT: Final[dict[type, Callable[[Any], bytes]]] = {
+    str: str.encode,
+    int: b"%d".__mod__,
+    bool: lambda value: b"t" if value else b"f",
+    float: lambda value: repr(value).encode(),
+    UUID: lambda value: value.hex.encode(),
+    bytes: lambda value: b"\\x" + value.hex().encode(),
+    date: lambda value: value.isoformat().encode(),
+    datetime: lambda value: value.isoformat().encode(),
+    list: lambda value: b"{%s}" % b",".join(map(_element, value)),
+}
+
+
 def _text(value: Any) -> bytes | None:
     """Return a value as text that PostgreSQL reads as the type of its place."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return value.encode()
-    if isinstance(value, UUID):
-        return value.hex.encode()
-    if isinstance(value, bytes):
-        return b"\\x" + value.hex().encode()
-    if isinstance(value, datetime | date):
-        return value.isoformat().encode()
-    if isinstance(value, int):  # of a truth value 'True', which PostgreSQL reads as well
-        return str(value).encode()
-    raise TypeError(f"no text for {type(value)}")
+    return None if value is None else _AS_TEXT[type(value)](value)
+
+
+def _element(value: Any) -> bytes:
+    """Return a value as an array's element, quoted."""
+    text = _text(value)
+    if text is None:
+        return b"NULL"
+    return b'"%s"' % text.replace(b"\\", b"\\\\").replace(b'"', b'\\"')

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 SERVICE = ROOT / "service"
 
 STONES = {
+    "pipelining",
     "clock",
     "db",
     "durable_files",
@@ -32,8 +33,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "clock": set(),
     "settings": {"errors"},
     "ids": {"errors"},
-    "db": {"errors"},
-    "bulk": {"db", "errors"},
+    "pipelining": set(),
+    "db": {"errors", "pipelining"},
+    "bulk": {"db", "errors", "pipelining"},
     "redis": set(),
     "durable_files": set(),
     "keys": {"durable_files", "errors"},

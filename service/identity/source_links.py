@@ -7,12 +7,11 @@ far back as nobody else's link did. An account is known here only by a keyed dig
 import hmac
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-import psycopg
-
 from service.keys import KeyRing
+from service.pipelining import Connection
 
 VISIBLE_END = 4
 """Characters of an account reference that its owner is shown again."""
@@ -79,7 +78,7 @@ ORDER BY linked_at
 
 
 def holders_of(
-    connection: psycopg.Connection[Any], source_id: UUID, digests: Sequence[bytes]
+    connection: Connection, source_id: UUID, digests: Sequence[bytes]
 ) -> dict[bytes, tuple[LinkSpan, ...]]:
     """Return who holds and held each account, oldest first, with one statement.
 
@@ -87,11 +86,10 @@ def holders_of(
     citizens who have left are not.
     """
     found: dict[bytes, tuple[LinkSpan, ...]] = {}
-    with connection.cursor(binary=True) as cursor:
-        for row in cursor.execute(_HOLDERS, [list(digests), source_id]).fetchall():
-            digest, span = row[0], LinkSpan._make(row[1:])
-            earlier = found.get(digest)
-            found[digest] = (span,) if earlier is None else (*earlier, span)
+    for row in connection.execute(_HOLDERS, [list(digests), source_id], binary=True):
+        digest, span = row[0], LinkSpan._make(row[1:])
+        earlier = found.get(digest)
+        found[digest] = (span,) if earlier is None else (*earlier, span)
     return found
 
 

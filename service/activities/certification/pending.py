@@ -6,13 +6,13 @@ of them goes to the citizens' shards where the tables are distributed.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
-import psycopg
 
 from service.bulk import NULL, Table, array_of, insert_rows
+from service.pipelining import Connection
 
 VERDICTS = Table(
     "verdict", *("citizen_id", "activity_id", "seq", "verdict", "code", "params", "cause_id")
@@ -76,7 +76,7 @@ class NextVerdict:
 
 
 def leave(
-    connection: psycopg.Connection[Any],
+    connection: Connection,
     waiting: Sequence[Waiting],
     verdict: NextVerdict,
     *,
@@ -100,7 +100,7 @@ def leave(
 
 
 def take_out(
-    connection: psycopg.Connection[Any], waiting: Iterable[Waiting], batch_id: UUID | None = None
+    connection: Connection, waiting: Iterable[Waiting], batch_id: UUID | None = None
 ) -> dict[Waiting, str]:
     """Let activities wait no more, and return those that did, in order, with their last day."""
     terms = (*_arrays_of(waiting), batch_id, batch_id)
@@ -108,9 +108,7 @@ def take_out(
     return {Waiting(*row[:2]): row[2] for row in sorted(rows)}
 
 
-def tell(
-    connection: psycopg.Connection[Any], verdicts: Iterable[tuple[Waiting, NextVerdict]]
-) -> None:
+def tell(connection: Connection, verdicts: Iterable[tuple[Waiting, NextVerdict]]) -> None:
     """Write the next verdict on each activity, under the citizens' locks."""
     told = list(verdicts)
     if not told:
@@ -140,6 +138,6 @@ def _arrays_of(activities: Iterable[Waiting]) -> tuple[str, str]:
     )
 
 
-def free_claims(connection: psycopg.Connection[Any], gone: Sequence[Left]) -> None:
+def free_claims(connection: Connection, gone: Sequence[Left]) -> None:
     """Give back what may count only once, because these activities do not count."""
     connection.execute(FREE_CLAIMS, _arrays_of(Waiting(*each[:2]) for each in gone))

@@ -6,15 +6,14 @@ So its key is the thing alone, kept as a keyed digest that says nothing about it
 
 import hmac
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
-
-import psycopg
 
 from service.activities.intake.candidates import Candidate
 from service.bulk import array_of
 from service.keys import KeyRing
 from service.methodologies.reasons import Reason
+from service.pipelining import Connection
 
 CLAIM = """
 INSERT INTO once_claim (key_digest, citizen_id, activity_id)
@@ -46,7 +45,7 @@ class Claims:
     @classmethod
     def taken(
         cls,
-        connection: psycopg.Connection[Any],
+        connection: Connection,
         keys: KeyRing,
         source_id: UUID | None,
         candidates: Sequence[Candidate],
@@ -77,7 +76,7 @@ class Claims:
         if digest is not None and self._holders.get(digest) is candidate:
             self._holders[digest] = None
 
-    def settle(self, connection: psycopg.Connection[Any]) -> None:
+    def settle(self, connection: Connection) -> None:
         """Write down who has what, now that everything is decided."""
         moved = {
             digest: self._holders[digest]
@@ -89,9 +88,7 @@ class Claims:
             _booked(connection, {digest: each for digest, each in moved.items() if each})
 
 
-def _booked(
-    connection: psycopg.Connection[Any], claims: Mapping[bytes, Candidate]
-) -> dict[bytes, Candidate]:
+def _booked(connection: Connection, claims: Mapping[bytes, Candidate]) -> dict[bytes, Candidate]:
     """Write claims down and return those that were free."""
     rows = connection.execute(
         CLAIM,

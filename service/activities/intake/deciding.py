@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import psycopg
-
 from service.activities.intake.candidates import SELF_RECORDED, Candidate, Source
 from service.activities.intake.claims import Claims
 from service.activities.intake.neighbours import (
@@ -24,6 +22,7 @@ from service.keys import KeyRing
 from service.methodologies import exclusion_for
 from service.methodologies.reasons import Reason
 from service.methodologies.registry import METHODOLOGIES
+from service.pipelining import Connection, Rows
 
 EXCLUDING = frozenset().union(*(methodology.excluded_by for methodology in METHODOLOGIES))
 """Behaviors that put a citizen outside a methodology, whether or not they count themselves."""
@@ -58,9 +57,7 @@ class Sorted:
     """The answers to those that were recorded before."""
 
 
-def ask_known(
-    connection: psycopg.Connection[Any], candidates: Sequence[Candidate]
-) -> psycopg.Cursor[Any]:
+def ask_known(connection: Connection, candidates: Sequence[Candidate]) -> Rows:
     """Ask what is recorded under the candidates' keys."""
     citizens = [candidate.citizen_id for candidate in candidates]
     activities = array_of([candidate.activity_id for candidate in candidates])
@@ -70,7 +67,7 @@ def ask_known(
 
 
 def sort_out(
-    connection: psycopg.Connection[Any],
+    connection: Connection,
     rows: Iterable[tuple[Any, ...]],
     candidates: Sequence[Candidate],
 ) -> Sorted:
@@ -89,7 +86,7 @@ def sort_out(
 
 
 def decide(
-    connection: psycopg.Connection[Any],
+    connection: Connection,
     keys: KeyRing,
     source: Source,
     fresh: Sequence[Candidate],

@@ -10,9 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
-from typing import Any
-
-import psycopg
 
 from service.activities.intake.candidates import (
     DAY_S,
@@ -26,6 +23,7 @@ from service.activities.intake.standings import COUNTS, ask_latest_verdicts, ask
 from service.bulk import array_of
 from service.methodologies.methodology import Cap
 from service.methodologies.reasons import Reason
+from service.pipelining import Connection, Rows
 
 _NEIGHBOURS = """
 SELECT replace(d.citizen_id::text, '-', ''), replace(d.activity_id::text, '-', ''),
@@ -139,9 +137,7 @@ def period_of(day: date, period: str) -> tuple[float, float]:
     return float(begin_s), float(begin_s + days * DAY_S)
 
 
-def ask_neighbours(
-    connection: psycopg.Connection[Any], candidates: Iterable[Candidate]
-) -> psycopg.Cursor[Any] | None:
+def ask_neighbours(connection: Connection, candidates: Iterable[Candidate]) -> Rows | None:
     """Ask for the acts around those of the candidates that need it, with one statement."""
     spans = _spans(candidates)
     if not spans:
@@ -159,7 +155,7 @@ def ask_neighbours(
     )
 
 
-def neighbourhoods(answer: psycopg.Cursor[Any] | None) -> defaultdict[str, Neighbourhood]:
+def neighbourhoods(answer: Rows | None) -> defaultdict[str, Neighbourhood]:
     """Return the neighbourhood of every citizen from what `ask_neighbours` was answered."""
     hoods: defaultdict[str, Neighbourhood] = defaultdict(Neighbourhood)
     for citizen_id, *act in answer or ():
@@ -168,7 +164,7 @@ def neighbourhoods(answer: psycopg.Cursor[Any] | None) -> defaultdict[str, Neigh
 
 
 def settle_standings(
-    connection: psycopg.Connection[Any],
+    connection: Connection,
     candidates: Iterable[Candidate],
     hoods: Mapping[str, Neighbourhood],
 ) -> None:
@@ -252,7 +248,7 @@ def _span(candidate: Candidate) -> tuple[float, float] | None:
 
 
 def read_excluding_behaviors(
-    connection: psycopg.Connection[Any], candidates: Sequence[Candidate]
+    connection: Connection, candidates: Sequence[Candidate]
 ) -> dict[str, frozenset[str]]:
     """Return what else the citizens do that may put them outside a methodology.
 

@@ -6,13 +6,11 @@ one act that a citizen records herself.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
 import msgspec
-import psycopg
 from psycopg import errors as pg
 
 from service import clock
@@ -29,6 +27,7 @@ from service.db import Database
 from service.identity.source_links import account_digester, holder_at, holders_of
 from service.keys import KeyRing
 from service.ledger.accounts import lock_accounts
+from service.pipelining import Connection
 
 BUCKET_LOCKS = 7305807
 """Advisory lock space: only to choose a bucket nobody works on; nothing depends on it."""
@@ -80,7 +79,7 @@ class Tools:
 def judged(
     tools: Tools,
     source: Source,
-    connection: psycopg.Connection[Any],
+    connection: Connection,
     lines: Sequence[tuple[int, Line]],
     answers: list[Outcome],
     *,
@@ -116,7 +115,7 @@ def judged(
     return candidates
 
 
-def require_active(connection: psycopg.Connection[Any], citizen_id: UUID) -> None:
+def require_active(connection: Connection, citizen_id: UUID) -> None:
     """Refuse the records of a citizen who has left or whose account is frozen."""
     row = connection.execute(READ_STATE, [citizen_id]).fetchone()
     state = row[0] if row else "unknown"
@@ -155,7 +154,7 @@ class Part:
             for number, line in numbered
         ]
 
-        def work(connection: psycopg.Connection[Any]) -> None:
+        def work(connection: Connection) -> None:
             candidates = judged(
                 self.tools, self.source, connection, lines, self.outcomes, simulated=self.simulated
             )
@@ -169,7 +168,7 @@ class Part:
         """Record the first bucket nobody else works on, and return which it was."""
         chosen = order[0]
 
-        def work(connection: psycopg.Connection[Any]) -> None:
+        def work(connection: Connection) -> None:
             nonlocal chosen
             row = connection.execute(CHOOSE_BUCKET, (list(order), BUCKET_LOCKS)).fetchone()
             chosen = row[0] if row else order[0]
@@ -181,7 +180,7 @@ class Part:
     def record_own(self, citizen_id: UUID, line: OwnLine) -> None:
         """Record one act that the citizen reports herself."""
 
-        def work(connection: psycopg.Connection[Any]) -> None:
+        def work(connection: Connection) -> None:
             rulebook = self.tools.shelf.rulebook(connection)
             examiner = Examiner(self.source, rulebook, clock.now())
             found = examiner.candidate(1, line, citizen_id.hex)
@@ -194,20 +193,15 @@ class Part:
 
         self._committed(work, is_small=True)
 
-    def _committed(
-        self, work: Callable[[psycopg.Connection[Any]], None], *, is_small: bool
-    ) -> None:
+    def _committed(self, work: Callable[[Connection], None], *, is_small: bool) -> None:
         """Do the work in one transaction; when two feeds meet, once more from the start.
 
-        A few lines share their round trips in a pipeline; a crowd goes by COPY, which cannot.
+        A few lines share their round trips; a crowd goes by COPY, which cannot.
         """
         for attempt in range(1, TRIES + 1):
             self.outcomes, self.bases = [], set()
             try:
-                with (
-                    self.tools.database.raw_transaction() as connection,
-                    connection.pipeline() if is_small else nullcontext(),
-                ):
+                with self._transaction(is_small=is_small) as connection:
                     work(connection)
             except (pg.DeadlockDetected, pg.UniqueViolation):
                 # Under the locks of the next try each of the two sees what the other did.
@@ -218,7 +212,11 @@ class Part:
         self.tools.known_bases |= self.bases
         self._hand_out()
 
-    def _record(self, connection: psycopg.Connection[Any], candidates: Sequence[Candidate]) -> None:
+    def _transaction(self, *, is_small: bool) -> AbstractContextManager[Connection]:
+        database = self.tools.database
+        return database.pipelined_transaction() if is_small else database.raw_transaction()
+
+    def _record(self, connection: Connection, candidates: Sequence[Candidate]) -> None:
         """Decide under the citizens' locks, write and issue."""
         if candidates:
             citizens = [candidate.citizen_id for candidate in candidates]
@@ -241,7 +239,7 @@ class Part:
         self._count(connection)
 
     def _still_linked(
-        self, connection: psycopg.Connection[Any], candidates: Sequence[Candidate]
+        self, connection: Connection, candidates: Sequence[Candidate]
     ) -> Sequence[Candidate]:
         """Leave out acts that would wait and whose link was ended since it was read.
 
@@ -273,7 +271,7 @@ class Part:
         for feed in self.feeds:
             feed.parts += 1
 
-    def _count(self, connection: psycopg.Connection[Any]) -> None:
+    def _count(self, connection: Connection) -> None:
         """Keep what became of each feed's lines, also of those that are not stored.
 
         Those that were answered before any part was recorded are counted with the first.

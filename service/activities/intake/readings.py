@@ -10,12 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
-
 from service.activities.intake.candidates import READING_DURATION_MAX_S, SELF_RECORDED, Candidate
 from service.activities.intake.standings import COUNTS, ask_latest_verdicts, ask_waiting
 from service.bulk import array_of
 from service.methodologies.reasons import Reason
+from service.pipelining import Connection
 
 SHORTEST_S = 1.0
 """A reading without a period takes a second, so that it cannot be given twice."""
@@ -58,9 +57,7 @@ class Readings:
         self._found: defaultdict[tuple[str, str], list[Reading]] = defaultdict(list)
 
     @classmethod
-    def around(
-        cls, connection: psycopg.Connection[Any], candidates: Sequence[Candidate]
-    ) -> "Readings":
+    def around(cls, connection: Connection, candidates: Sequence[Candidate]) -> "Readings":
         """Read what may overlap and counts; asks nothing where nothing is a reading."""
         readings = cls()
         spans = _spans(each for each in candidates if each.is_reading and each.reason is None)
@@ -109,7 +106,7 @@ class Readings:
 
 
 def _read_others(
-    connection: psycopg.Connection[Any], spans: Mapping[tuple[str, str], tuple[float, float]]
+    connection: Connection, spans: Mapping[tuple[str, str], tuple[float, float]]
 ) -> list[tuple[Any, ...]]:
     arrays = (
         array_of(citizen_id for citizen_id, _ in spans),

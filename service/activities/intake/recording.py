@@ -4,11 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from operator import attrgetter
-from typing import Any
 from uuid import UUID
 
 import msgspec
-import psycopg
 
 from service.activities.certification.pending import NextVerdict, Waiting, take_out, tell
 from service.activities.intake.candidates import Candidate, Source
@@ -16,6 +14,7 @@ from service.bulk import NULL, Row, Table, array_of, insert_rows
 from service.ledger.accounts import Accounts
 from service.ledger.issuing import Issue, issue_lots
 from service.methodologies.reasons import Reason
+from service.pipelining import Connection
 
 ACTIVITIES = Table(
     "activity",
@@ -59,7 +58,7 @@ class Recorder:
 
     def __init__(
         self,
-        connection: psycopg.Connection[Any],
+        connection: Connection,
         accounts: Accounts,
         source: Source,
         batch_of: Callable[[int], str],

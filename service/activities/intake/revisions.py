@@ -7,10 +7,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import psycopg
-
 from service.activities.intake.outcomes import Known
 from service.bulk import array_of
+from service.pipelining import Connection
 
 TAKEN_BACK: Final = ("corrected", "withdrawn-by-source", "found-false", "double-record")
 """Codes of verdicts after which a record does not stand as it was sent."""
@@ -43,9 +42,7 @@ READ_RESTATED: Final = f"{_RESTATED}ORDER BY a.revision DESC"
 READ_RESTATED_OF_ONE: Final = f"{_RESTATED}WHERE c.citizen_id = %s\nORDER BY a.revision DESC"
 
 
-def revisions_of(
-    connection: psycopg.Connection[Any], known: Mapping[str, Known]
-) -> dict[str, Sequence[Known]]:
+def revisions_of(connection: Connection, known: Mapping[str, Known]) -> dict[str, Sequence[Known]]:
     """Return each known record's revisions, the newest first, and what became of them.
 
     Args:
@@ -64,9 +61,7 @@ def revisions_of(
     return revisions
 
 
-def _restated(
-    connection: psycopg.Connection[Any], firsts: Sequence[Known]
-) -> defaultdict[str, list[Known]]:
+def _restated(connection: Connection, firsts: Sequence[Known]) -> defaultdict[str, list[Known]]:
     found: defaultdict[str, list[Known]] = defaultdict(list)
     asked = _asked(connection, firsts, (), READ_RESTATED, READ_RESTATED_OF_ONE)
     for first, *row in asked:
@@ -74,9 +69,7 @@ def _restated(
     return found
 
 
-def _taken_back(
-    connection: psycopg.Connection[Any], known: Mapping[str, Known]
-) -> dict[str, tuple[str, str]]:
+def _taken_back(connection: Connection, known: Mapping[str, Known]) -> dict[str, tuple[str, str]]:
     """Return the verdict and code with which any of these was taken back."""
     if not known:
         return {}
@@ -86,7 +79,7 @@ def _taken_back(
 
 
 def _asked(
-    connection: psycopg.Connection[Any],
+    connection: Connection,
     records: Sequence[Known],
     terms: tuple[Any, ...],
     of_many: str,

@@ -5,11 +5,10 @@ about one person goes to her shard alone, and one about many is answered shard b
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
-
-import psycopg
+from typing import Final
 
 from service.bulk import array_of
+from service.pipelining import Connection, Rows
 
 COUNTS: Final = frozenset({"certified", "pending"})
 """Latest verdicts with which an act stands in the way of others."""
@@ -42,9 +41,7 @@ FROM pending_activity p WHERE p.citizen_id = %s AND p.activity_id = ANY(%s::uuid
 """
 
 
-def ask_latest_verdicts(
-    connection: psycopg.Connection[Any], acts: Mapping[str, str]
-) -> psycopg.Cursor[Any]:
+def ask_latest_verdicts(connection: Connection, acts: Mapping[str, str]) -> Rows:
     """Ask for the latest verdict on each act that was decided about again.
 
     Args:
@@ -57,9 +54,7 @@ def ask_latest_verdicts(
     return _asked(connection, acts, READ_LATEST, READ_LATEST_OF_ONE)
 
 
-def ask_waiting(
-    connection: psycopg.Connection[Any], acts: Mapping[str, str]
-) -> psycopg.Cursor[Any]:
+def ask_waiting(connection: Connection, acts: Mapping[str, str]) -> Rows:
     """Ask which acts wait for certification.
 
     Returns:
@@ -68,9 +63,7 @@ def ask_waiting(
     return _asked(connection, acts, READ_WAITING, READ_WAITING_OF_ONE)
 
 
-def _asked(
-    connection: psycopg.Connection[Any], acts: Mapping[str, str], of_many: str, of_one: str
-) -> psycopg.Cursor[Any]:
+def _asked(connection: Connection, acts: Mapping[str, str], of_many: str, of_one: str) -> Rows:
     citizens = set(acts.values())
     if len(citizens) == 1:
         return connection.execute(of_one, (citizens.pop(), array_of(acts)))

@@ -6,13 +6,13 @@ from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import psycopg
 from psycopg.rows import class_row
 
 from service.methodologies import Library
 from service.methodologies.factors import EnteredFactor
+from service.pipelining import Connection
 from service.units import exact_ratio
 
 FRESH_FOR_S = 1.0
@@ -112,7 +112,7 @@ class Shelf:
         self._fresh_until = 0.0
         self._reading = threading.Lock()
 
-    def rulebook(self, connection: psycopg.Connection[Any]) -> Rulebook:
+    def rulebook(self, connection: Connection) -> Rulebook:
         """Return the edition in force, at most `FRESH_FOR_S` old."""
         present = self._rulebook
         if present is not None and time.monotonic() < self._fresh_until:
@@ -125,7 +125,7 @@ class Shelf:
             return self._rulebook
 
 
-def read_rulebook(connection: psycopg.Connection[Any]) -> Rulebook:
+def read_rulebook(connection: Connection) -> Rulebook:
     """Read the rules and every approved factor."""
     edition = _edition(connection)
     with connection.cursor(row_factory=class_row(SchemeRules)) as cursor:
@@ -133,13 +133,13 @@ def read_rulebook(connection: psycopg.Connection[Any]) -> Rulebook:
     return Rulebook(edition, rules, Library.load(entered=approved_factors(connection)))
 
 
-def approved_factors(connection: psycopg.Connection[Any]) -> tuple[EnteredFactor, ...]:
+def approved_factors(connection: Connection) -> tuple[EnteredFactor, ...]:
     """Return what authorities have entered and a second person has approved."""
     with connection.cursor(row_factory=class_row(EnteredFactor)) as cursor:
         return tuple(cursor.execute(READ_FACTORS).fetchall())
 
 
-def _edition(connection: psycopg.Connection[Any]) -> tuple[int, int]:
+def _edition(connection: Connection) -> tuple[int, int]:
     row = connection.execute(READ_EDITION).fetchone()
     assert row is not None  # noqa: S101  an aggregate always has a row
     return row[0], row[1]
