@@ -138,6 +138,36 @@ class TestAPipelinedTransaction:
             assert again.execute("SELECT 1").fetchone() == (1,)
 
 
+class TestAReader:
+    @pytest.mark.parametrize(("kind", "value"), VALUES)
+    def test_brings_values_there_and_back(self, runtime: Runtime, kind: str, value: object) -> None:
+        with runtime.database.one_statement() as reader:
+            assert reader.execute(f"SELECT %s::{kind}", [value]).fetchall() == [(value,)]
+
+    def test_of_a_wrong_statement_raises_and_goes_on(self, runtime: Runtime) -> None:
+        with runtime.database.one_statement() as reader:
+            for wrong in ("SELECT 1 FROM nowhere", "SELECT 1 / 0"):
+                with pytest.raises((pg.UndefinedTable, pg.DivisionByZero)):
+                    reader.execute(wrong)
+
+            assert reader.execute("SELECT %(one)s::int", {"one": 1}).fetchone() == (1,)
+
+    def test_lets_other_threads_work_while_it_waits(self, runtime: Runtime) -> None:
+        woken = threading.Event()
+
+        def wait_at_the_server() -> None:
+            with runtime.database.one_statement() as reader:
+                reader.execute("SELECT pg_sleep(0.5)")
+            woken.set()
+
+        waiting = threading.Thread(target=wait_at_the_server)
+        waiting.start()
+        with runtime.database.one_statement() as reader:
+            reader.execute("SELECT 1")
+        assert not woken.is_set()
+        waiting.join()
+
+
 def accounts_of(runtime: Runtime, citizen_id: UUID) -> int:
     with runtime.database.raw_transaction() as connection:
         found = connection.execute(

@@ -14,6 +14,7 @@ import psycopg
 from service import clock
 from service.ledger.balances import LOTS_OF, Balance, balance_from
 from service.ledger.history import lots_as_of, owed_as_of, settle_history
+from service.pipelining import Reader
 
 READ_ACCOUNT = f"""{LOTS_OF}
 UNION ALL
@@ -95,12 +96,10 @@ class Beside(NamedTuple):
     owed_g: int | None
 
 
-def account_of(
-    reader: psycopg.Connection[Any] | psycopg.Cursor[Any], citizen_id: UUID, today: date
-) -> Account:
+def account_of(reader: psycopg.Connection[Any] | Reader, citizen_id: UUID, today: date) -> Account:
     """Return a citizen's account on a day (Asia/Shanghai), with one statement."""
     asked = {"citizen_id": citizen_id}
-    *lots, beside = reader.execute(READ_ACCOUNT, asked, prepare=True).fetchall()
+    *lots, beside = reader.execute(READ_ACCOUNT, asked).fetchall()
     return _account(balance_from(lots, today), Beside._make(beside[1:5]))
 
 

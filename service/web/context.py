@@ -9,6 +9,7 @@ from flask import current_app
 from sqlalchemy.orm import Session
 
 from service.access_tokens import AccessTokens
+from service.pipelining import Reader
 from service.runtime import Runtime
 
 RUNTIME = "carbon"
@@ -42,7 +43,7 @@ def raw_transaction() -> Iterator[psycopg.Connection[Any]]:
 
 
 @contextmanager
-def one_statement() -> Iterator[psycopg.Cursor[Any]]:
-    """Lend a bare psycopg cursor for the one statement that this request reads with."""
+def one_statement() -> Iterator[Reader]:
+    """Lend a reader for the one statement that this request reads with."""
     with runtime().database.one_statement() as reader:
         yield reader
