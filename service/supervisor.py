@@ -38,7 +38,7 @@ GRACEFUL_STOP_S = 15.0
 HEADER_TIMEOUT_MS = 5_000
 # A child that dies so soon after its start has a fault of its own: starting it again will not help.
 CRASH_LOOP_S = 5.0
-FIRST_RESTART_DELAY_S = 0.5
+FIRST_RESTART_DELAY_S = 0.2
 LONGEST_RESTART_DELAY_S = 30.0
 
 
