@@ -15,7 +15,7 @@ def _nothing(*_: Any) -> bytes:
 
 
 # What is measured is their absence.
-vars(transfers).update(commitment=_nothing, salt_of=_nothing)
+vars(transfers).update(commitment=_nothing, joined=_nothing, salt_of=_nothing)
 
 from wsgi import app  # noqa: E402  the service is loaded as it is, and then served without
 

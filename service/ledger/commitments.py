@@ -22,7 +22,7 @@ _NOTHING: Final = _field(b"")
 _UUID: Final = b"\x00\x10"
 _SHORT: Final = b"\x00\x02"
 _HEAD: Final = _field(FORMAT) + _UUID
-_KINDS: Final[dict[str, bytes]] = {}
+_SALT: Final = b"\x00\x20"
 _AMOUNTS: Final = struct.Struct(">2sq2sq2s").pack
 _LONG: Final = b"\x00\x08"
 
@@ -92,21 +92,29 @@ def commitment(
         recorded_at: microseconds since 2000-01-01T00:00:00Z, 8 bytes.
         placed: in a posting and a hold.
     """
-    named = _KINDS.get(kind)
-    if named is None:
-        named = _KINDS[kind] = _field(kind.encode()) + b"\x00\x04"
+    amounts = encoded_amounts(points, reduction_g, recorded_at)
+    ends = encoded_ends(kind, expires_on, placed)
+    return joined(salt, citizen_id, transfer_id, ends, amounts)
+
+
+def encoded_ends(kind: str, expires_on: bytes, placed: Placed = ALONE) -> tuple[bytes, bytes]:
+    """Return what is committed to before the amounts and after the time: equal for many issues."""
+    named = _field(kind.encode()) + _field(expires_on)
+    return named, _ALONE_ENCODED if placed is ALONE else placed.encoded()
+
+
+def encoded_amounts(points: int, reduction_g: int, recorded_at: bytes) -> bytes:
+    """Return the amounts and the time as they are committed to."""
+    return _AMOUNTS(_LONG, points, _LONG, reduction_g, _LONG) + recorded_at
+
+
+def joined(
+    salt: bytes, citizen_id: bytes, transfer_id: bytes, ends: tuple[bytes, bytes], amounts: bytes
+) -> bytes:
+    """Return the commitment to fields of which some are encoded already."""
+    before, after = ends
     return hashlib.sha256(
-        b"\x00\x20"
-        + salt
-        + _HEAD
-        + citizen_id
-        + _UUID
-        + transfer_id
-        + named
-        + expires_on
-        + _AMOUNTS(_LONG, points, _LONG, reduction_g, _LONG)
-        + recorded_at
-        + (_ALONE_ENCODED if placed is ALONE else placed.encoded())
+        b"".join((_SALT, salt, _HEAD, citizen_id, _UUID, transfer_id, before, amounts, after))
     ).digest()
 
 

@@ -10,8 +10,23 @@ from uuid import UUID
 from service.bulk import COPY_FROM, NULL, Row, Table, array_of, insert_rows
 from service.ledger.accounts import Accounts
 from service.ledger.chart import CHART, Way, is_entrance, shift_in_sql
-from service.ledger.commitments import ALONE, Placed, commitment, salt_of
+from service.ledger.commitments import (
+    ALONE,
+    Placed,
+    commitment,
+    encoded_amounts,
+    encoded_ends,
+    joined,
+    salt_of,
+)
 from service.pipelining import Connection
+
+ALONE_TRANSFERS: Final = Table(
+    "transfer",
+    *("citizen_id", "id", "kind", "expires_on", "points", "reduction_g", "recorded_at"),
+    "commitment",
+)
+"""Of transfers that no posting brought about: issues and expiries."""
 
 TRANSFERS: Final = Table(
     "transfer",
@@ -62,13 +77,43 @@ def write_transfers(
     """
     if not transfers:
         return
-    rows = [_row(accounts, transfer) for transfer in transfers]
-    insert_rows(connection, TRANSFERS, rows)
+    alone = [transfer for transfer in transfers if transfer.placed is ALONE]
+    placed = [transfer for transfer in transfers if transfer.placed is not ALONE]
+    insert_rows(connection, ALONE_TRANSFERS, _rows_alone(accounts, alone))
+    insert_rows(connection, TRANSFERS, [_row(accounts, transfer) for transfer in placed])
     if len(transfers) < COPY_FROM:
         for transfer in transfers:
             connection.execute(*_shift_of_one(transfer))
     else:
         _shift_many(connection, transfers)
+
+
+def _rows_alone(accounts: Accounts, transfers: Sequence[NewTransfer]) -> list[Row]:
+    """Return rows of `ALONE_TRANSFERS`: those of a feed come by the thousand."""
+    rows: list[Row] = []
+    for citizen_id, transfer_id, kind, expires_on, points, reduction_g, _ in transfers:
+        account = accounts[citizen_id]
+        id_sent = bytes.fromhex(transfer_id)
+        committed = joined(
+            salt_of(account.secret, id_sent),
+            bytes.fromhex(citizen_id),
+            id_sent,
+            _ends_alone(kind, expires_on),
+            encoded_amounts(points, reduction_g, account.moved_at_sent),
+        )
+        amounts = str(points), str(reduction_g)
+        at = account.moved_at
+        rows.append((citizen_id, transfer_id, kind, expires_on, *amounts, at, _bytea(committed)))
+    return rows
+
+
+@lru_cache(maxsize=4096)
+def _ends_alone(kind: str, expires_on: str) -> tuple[bytes, bytes]:
+    return encoded_ends(kind, day_sent(expires_on))
+
+
+def _bytea(value: bytes) -> str:
+    return "\\x" + value.hex()
 
 
 def _row(accounts: Accounts, transfer: NewTransfer) -> Row:
@@ -86,23 +131,24 @@ def _row(accounts: Accounts, transfer: NewTransfer) -> Row:
         account.moved_at_sent,
         placed,
     )
-    row = (citizen_id, transfer_id, kind, expires_on, str(points), str(reduction_g))
-    if placed is ALONE:
-        rest = _ALONE_ROW
-    else:
-        hold_line = NULL if placed.hold_line < 0 else str(placed.hold_line)
-        rest = (
-            placed.posting_id or NULL,
-            str(placed.line),
-            placed.hold_id or NULL,
-            hold_line,
-            placed.of_id or NULL,
-            placed.party or NULL,
-        )
-    return (*row, account.moved_at, "\\x" + committed.hex(), *rest)
+    return (
+        citizen_id,
+        transfer_id,
+        kind,
+        expires_on,
+        str(points),
+        str(reduction_g),
+        account.moved_at,
+        _bytea(committed),
+        placed.posting_id or NULL,
+        str(placed.line),
+        placed.hold_id or NULL,
+        NULL if placed.hold_line < 0 else str(placed.hold_line),
+        placed.of_id or NULL,
+        placed.party or NULL,
+    )
 
 
-_ALONE_ROW: Final = (NULL, "0", NULL, NULL, NULL, NULL)
 _DAY_NOUGHT: Final = date(2000, 1, 1)
 
 
