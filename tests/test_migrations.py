@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -15,6 +16,8 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from service.db import sqlalchemy_url
 from service.embedded import engines
+from service.ledger.audit import run_audit
+from service.ledger.invariants import CHECKS
 from service.ledger.models import Xid8
 from service.migrate import alembic_config, metadata, migrate
 from service.runtime import Runtime
@@ -132,6 +135,47 @@ class TestTheMigrations:
 
         assert left == []
         assert differences(url) == []
+
+
+LEDGER_OF_BEFORE = """
+INSERT INTO citizen (citizen_id, last_seen_at)
+SELECT citizen_id, now() FROM unnest(%(citizens)s::uuid[]) AS citizen_id;
+INSERT INTO account (citizen_id) SELECT unnest(%(citizens)s::uuid[]);
+INSERT INTO transfer (citizen_id, id, kind, expires_on, points, reduction_g)
+SELECT citizen_id, gen_random_uuid(), kind, '2020-03-31', 7, 8
+FROM unnest(%(citizens)s::uuid[]) AS citizen_id, unnest(ARRAY['issue', 'expire']) AS kind;
+INSERT INTO lot (citizen_id, expires_on, issued_points, issued_g, available_points, available_g,
+    expired_points, expired_g)
+SELECT unnest(%(citizens)s::uuid[]), '2020-03-31', 7, 8, 0, 0, 7, 8;
+INSERT INTO erasure (citizen_id, requested_by) VALUES (%(erased)s, 'citizen')
+"""
+
+
+class TestALedgerOfBeforePostings:
+    @pytest.fixture
+    def erased_id(self, fresh_runtime: Runtime) -> UUID:
+        """One of two citizens whose transfers were there before the others' migrations."""
+        url, erased = fresh_runtime.settings.migration_database_url, uuid4()
+        command.downgrade(alembic_config(url), "0005")
+        with psycopg.ClientCursor(psycopg.connect(url)) as cursor, cursor.connection:
+            cursor.execute("SET ROLE carbon_owner")
+            cursor.execute(LEDGER_OF_BEFORE, {"citizens": [uuid4(), erased], "erased": erased})
+        migrate(url)
+        return erased
+
+    @pytest.mark.usefixtures("erased_id")
+    def test_passes_the_audit(self, fresh_runtime: Runtime) -> None:
+        found = run_audit(fresh_runtime.database, CHECKS)
+
+        assert [each.name for each in found if each.differences] == []
+
+    def test_gives_no_secret_to_whoever_was_erased(
+        self, fresh_runtime: Runtime, erased_id: UUID
+    ) -> None:
+        with fresh_runtime.database.raw_transaction() as connection:
+            without = connection.execute("SELECT citizen_id FROM account WHERE secret IS NULL")
+
+            assert without.fetchall() == [(erased_id,)]
 
 
 class TestATableThatOnlyGrows:

@@ -92,6 +92,11 @@ UPDATE transfer t SET commitment = sha256(
 FROM account a WHERE a.citizen_id = t.citizen_id
 """
 
+# Whoever was erased before has just been given a secret with everybody else.
+FORGET_THE_ERASED = """
+UPDATE account SET secret = NULL FROM erasure WHERE erasure.citizen_id = account.citizen_id
+"""
+
 POSTING = """
 CREATE TABLE posting (
     citizen_id uuid NOT NULL,
@@ -131,6 +136,7 @@ def upgrade() -> None:
     op.execute(LOT)
     op.execute(TRANSFER)
     _commit_to_old_rows()
+    op.execute(FORGET_THE_ERASED)
     # Of a hold and what follows from it only: an issue does not pay for it.
     op.execute(
         "CREATE INDEX ix_transfer_citizen_id_hold_id ON transfer (citizen_id, hold_id)"
