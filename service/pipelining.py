@@ -182,9 +182,12 @@ class PipelinedConnection:
             prepared = [self._result() for _ in new]
             results = [self._result() for _ in waiting]
             self._result()  # of the sync
-        finally:
+        except BaseException:
             if pgconn.status == ConnStatus.OK:
-                pgconn.exit_pipeline_mode()
+                # Answers may still be on their way, so nobody else can ever use this connection.
+                self._connection.close()
+            raise
+        pgconn.exit_pipeline_mode()
         self._just_prepared = set()
         for statement, result in zip(new, prepared, strict=True):
             if result.status not in _ANSWERED:
@@ -296,8 +299,15 @@ def _is_forgotten(results: Sequence[PGresult]) -> bool:
     return results[0].error_field(DiagnosticField.SQLSTATE) == UNKNOWN_STATEMENT
 
 
+def _text_of(value: str) -> bytes:
+    if "\0" in value:
+        # libpq would take what is before it for the whole.
+        raise psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
+    return value.encode()
+
+
 _AS_TEXT: Final[dict[type, Callable[[Any], bytes]]] = {
-    str: str.encode,
+    str: _text_of,
     int: b"%d".__mod__,
     bool: lambda value: b"t" if value else b"f",
     float: lambda value: repr(value).encode(),

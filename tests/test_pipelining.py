@@ -1,7 +1,10 @@
 """Statements that are gathered before they are sent, in the place of a connection."""
 
+import signal
 import threading
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from types import FrameType
 from uuid import UUID, uuid4
 
 import psycopg
@@ -23,6 +26,24 @@ VALUES = [
     ("uuid[]", [UUID(int=1), UUID(int=2)]),
     ("text", None),
 ]
+
+
+class Interrupted(BaseException):
+    """As Ctrl-C is, which no `except Exception` stops."""
+
+
+@pytest.fixture
+def interrupted_soon() -> Iterator[None]:
+    """Interrupt the test in a fifth of a second."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
 
 
 class TestAPipelinedTransaction:
@@ -122,6 +143,20 @@ class TestAPipelinedTransaction:
             connection.execute("SELECT 1").fetchone()
         assert not woken.is_set()
         waiting.join()
+
+    @pytest.mark.usefixtures("interrupted_soon")
+    def test_that_is_interrupted_stops_and_gives_no_unread_answer_back(
+        self, runtime: Runtime
+    ) -> None:
+        with pytest.raises(Interrupted), runtime.database.pipelined_transaction() as connection:
+            connection.execute("SELECT pg_sleep(5)").fetchone()
+
+        with runtime.database.pipelined_transaction() as again:
+            assert again.execute("SELECT 1").fetchone() == (1,)
+
+    def test_refuses_a_text_that_would_be_cut(self, runtime: Runtime) -> None:
+        with pytest.raises(psycopg.DataError), runtime.database.pipelined_transaction() as found:
+            found.execute("SELECT %s::text", ["a\0b"])
 
     def test_whose_server_dies_says_so(self, runtime: Runtime) -> None:
         with (  # noqa: PT012  the transaction has to be open when its server dies
