@@ -21,6 +21,7 @@ from service.ledger.accounts import lock_accounts
 from service.ledger.clawback import Claim, invalidate
 from service.ledger.holds import capture, hold, release, restore
 from service.ledger.spending import donate, retire
+from service.pipelining import PipelinedConnection, Reader
 from service.runtime import Runtime
 from service.sharding.placement import COLUMN, DISTRIBUTED
 from tests.activities.callers import Callers
@@ -53,21 +54,22 @@ class Sent(NamedTuple):
 
 @contextmanager
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Sent]]:
-    """Write down what psycopg sends that touches a distributed table, each text once."""
+    """Write down what is sent that touches a distributed table, each text once."""
     sent: dict[str, Sent] = {}
 
     def noting(method: Callable[..., Any]) -> Callable[..., Any]:
-        def note(cursor: psycopg.Cursor[Any], query: Any, params: Any = None, **more: Any) -> Any:
-            text = query if isinstance(query, str) else query.as_string(cursor.connection)
+        def note(sender: Any, query: Any, params: Any = (), **more: Any) -> Any:
+            text = query if isinstance(query, str) else query.as_string(sender.connection)
             if TOUCHES.search(text):
-                sent.setdefault(text, Sent(text, params))
-            return method(cursor, query, params, **more)
+                sent.setdefault(text, Sent(text, params or None))
+            return method(sender, query, params or (), **more)
 
         return note
 
     with monkeypatch.context() as patched:
-        for name in ("execute", "copy"):
-            patched.setattr(psycopg.Cursor, name, noting(getattr(psycopg.Cursor, name)))
+        patched.setattr(psycopg.Cursor, "copy", noting(psycopg.Cursor.copy))
+        for sender in (psycopg.Cursor, PipelinedConnection, Reader):
+            patched.setattr(sender, "execute", noting(sender.execute))
         yield sent
 
 
