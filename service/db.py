@@ -43,6 +43,8 @@ ERASER_ROLE = "carbon_eraser"
 
 STATEMENT_TIMEOUT_MS = 10_000
 LOCK_TIMEOUT_MS = 5_000
+FORGOTTEN_AFTER_MS = 10_000
+"""What a stopped process leaves open keeps its locks, and keeps the log's sealer waiting."""
 POOL_WAIT_S = 2.0
 
 
@@ -241,6 +243,7 @@ def _options(role: str) -> str:
     return (
         f"-c role={role} -c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_MS}"
         f" -c lock_timeout={LOCK_TIMEOUT_MS}"
+        f" -c idle_in_transaction_session_timeout={FORGOTTEN_AFTER_MS}"
     )
 
 

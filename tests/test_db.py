@@ -4,6 +4,7 @@ from contextlib import ExitStack
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from service.runtime import Runtime
 
@@ -50,3 +51,12 @@ def test_a_dead_reader_is_replaced_at_the_next_call(fresh_runtime: Runtime) -> N
 
     with fresh_runtime.database.one_statement() as reader:
         assert reader.execute("SELECT 1").fetchall() == [(1,)]
+
+
+def test_a_forgotten_transaction_ends_at_both_doors(runtime: Runtime) -> None:
+    shown = "SHOW idle_in_transaction_session_timeout"
+
+    with runtime.database.transaction() as session:
+        assert session.scalar(text(shown)) == "10s"
+    with runtime.database.raw_transaction() as connection:
+        assert connection.execute(shown).fetchone() == ("10s",)

@@ -22,6 +22,7 @@ ISOLATED: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 TERMS: Final = (
     "SET LOCAL statement_timeout = 0",  # an audit reads everything; it holds no lock
+    "SET LOCAL idle_in_transaction_session_timeout = 0",  # and computes between two readings
     "SET LOCAL work_mem = '256MB'",
     "SET LOCAL jit = off",
 )
