@@ -1,5 +1,6 @@
 """The chart of accounts: from where to where each kind of transfer moves points and grams."""
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 ENTRANCES: Final = ("issued", "carried_in")
@@ -63,3 +64,31 @@ def shift_in_sql(way: Way, points: str, grams: str) -> str:
 def is_entrance(way: Way) -> bool:
     """Whether the kind brings points into a lot, which it may be the first to need."""
     return way.source in ENTRANCES
+
+
+def kinds_into(place: str) -> str:
+    """Return, as an SQL list, the kinds that add to a place; to an entrance, those that enter."""
+    return _listed(
+        way.kind
+        for way in CHART
+        if place == way.target or (place == way.source and is_entrance(way))
+    )
+
+
+def kinds_out_of(place: str) -> str:
+    """Return, as an SQL list, the kinds that take from a place; nothing leaves an entrance."""
+    return _listed(way.kind for way in CHART if place == way.source and not is_entrance(way))
+
+
+def fold_in_sql(place: str, amount: str) -> str:
+    """Return, as SQL over transfers, what has come to a place less what has left it."""
+    terms = [
+        f"coalesce(sum({amount}) FILTER (WHERE kind IN ({kinds})), 0)"
+        for kinds in (kinds_into(place), kinds_out_of(place))
+        if kinds
+    ]
+    return " - ".join(terms)
+
+
+def _listed(kinds: Iterable[str]) -> str:
+    return ", ".join(f"'{kind}'" for kind in kinds)

@@ -5,7 +5,6 @@ lock has waited for the writer under way, and nobody who comes later can record 
 that has passed: the answer never changes.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -13,7 +12,7 @@ from uuid import UUID
 import psycopg
 
 from service.ledger.balances import LotLine
-from service.ledger.chart import CHART, ENTRANCES
+from service.ledger.chart import fold_in_sql
 from service.ledger.errors import AsOfInFuture
 
 SHARE_LOCK: Final = """
@@ -36,21 +35,9 @@ FROM (
 
 
 def _folded(field: str) -> str:
-    """Return the SQL for a column of a lot: what has come to a place, less what has left it."""
+    """Return the SQL for a column of a lot."""
     place, _, unit = field.rpartition("_")
-    column = "points" if unit == "points" else "reduction_g"
-    adding = [way.kind for way in CHART if place == (way.source if _enters(place) else way.target)]
-    taking = [way.kind for way in CHART if place == way.source and not _enters(place)]
-    return " - ".join(_sum(column, kinds) for kinds in (adding, taking) if kinds)
-
-
-def _enters(place: str) -> bool:
-    return place in ENTRANCES
-
-
-def _sum(column: str, kinds: Sequence[str]) -> str:
-    listed = ", ".join(f"'{kind}'" for kind in kinds)
-    return f"coalesce(sum({column}) FILTER (WHERE kind IN ({listed})), 0)::bigint"
+    return f"({fold_in_sql(place, 'points' if unit == 'points' else 'reduction_g')})::bigint"
 
 
 LOTS_AS_OF: Final = f"""

@@ -8,7 +8,7 @@ commitments.
 from typing import Final
 
 from service.ledger.audit import Check
-from service.ledger.chart import CHART, ENTRANCES, PLACES
+from service.ledger.chart import ENTRANCES, PLACES, fold_in_sql, kinds_into, kinds_out_of
 from service.ledger.commitments import COMMITMENT_IN_SQL
 
 _COLUMNS: Final = tuple(
@@ -17,18 +17,9 @@ _COLUMNS: Final = tuple(
 
 
 def _sum_of(name: str, unit: str) -> str:
-    """Return what has come to a place less what has left it, as SQL over sums by kind."""
+    """Return the SQL for a column of a lot, over sums by kind."""
     amount = "points" if unit == "points" else "reduction_g"
-    come = [way.kind for way in CHART if name == way.target or name == way.source in ENTRANCES]
-    gone = [way.kind for way in CHART if way.source == name and name not in ENTRANCES]
-    terms = [f"sum({amount}) FILTER (WHERE kind IN ({_quoted(come)}))"]
-    if gone:
-        terms.append(f"sum({amount}) FILTER (WHERE kind IN ({_quoted(gone)}))")
-    return " - ".join(f"coalesce({term}, 0)" for term in terms) + f" AS {name}_{unit}"
-
-
-def _quoted(kinds: list[str]) -> str:
-    return ", ".join(f"'{kind}'" for kind in kinds)
+    return f"{fold_in_sql(name, amount)} AS {name}_{unit}"
 
 
 _SUMS: Final = ",\n           ".join(
@@ -180,11 +171,9 @@ WHERE issue.id IS NULL OR back.points > issue.points OR back.reduction_g > issue
 
 def _change(place: str, amount: str) -> str:
     """Return by how much a transfer changes a place, as SQL."""
-    come = [way.kind for way in CHART if way.target == place]
-    gone = [way.kind for way in CHART if way.source == place]
     return (
-        f"CASE WHEN transfer.kind IN ({_quoted(come)}) THEN {amount}"
-        f" WHEN transfer.kind IN ({_quoted(gone)}) THEN -({amount}) ELSE 0 END"
+        f"CASE WHEN transfer.kind IN ({kinds_into(place)}) THEN {amount}"
+        f" WHEN transfer.kind IN ({kinds_out_of(place)}) THEN -({amount}) ELSE 0 END"
     )
 
 

@@ -34,8 +34,6 @@ TRANSFERS: Final = Table(
     *("commitment", "posting_id", "line", "hold_id", "hold_line", "of_id", "party"),
 )
 
-_WAYS: Final = {way.kind: way for way in CHART}
-
 
 class NewTransfer(NamedTuple):
     """A transfer to be written; ids in hexadecimal."""
