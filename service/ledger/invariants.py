@@ -59,9 +59,18 @@ SELECT citizen_id, expires_on FROM lot
 WHERE NOT EXISTS (SELECT FROM account WHERE account.citizen_id = lot.citizen_id)
 """
 
-EXPIRED_EARLY: Final = """
+
+def _latest_day_at(moment: str) -> str:
+    """Return, as SQL, the day that the service may have gone by at a recorded moment.
+
+    It asks its own clock a little after the database's was read, and the two never agree quite.
+    """
+    return f"(({moment} + interval '1 minute') AT TIME ZONE 'Asia/Shanghai')::date"
+
+
+EXPIRED_EARLY: Final = f"""
 SELECT citizen_id, id, expires_on, recorded_at, points, reduction_g FROM transfer
-WHERE kind = 'expire' AND (recorded_at AT TIME ZONE 'Asia/Shanghai')::date <= expires_on
+WHERE kind = 'expire' AND {_latest_day_at("recorded_at")} <= expires_on
 """
 
 DEBTS: Final = """
@@ -182,7 +191,7 @@ REFUSALS: Final = f"""
 WITH refused AS (
     SELECT posting.citizen_id, id, kind, hold_id, of_id, expires_on, code AS refusal,
            refusal.recorded_at, (params ->> 'asked')::bigint AS asked,
-           (refusal.recorded_at AT TIME ZONE 'Asia/Shanghai')::date AS today
+           {_latest_day_at("refusal.recorded_at")} AS today
     FROM refusal JOIN posting
         ON posting.citizen_id = refusal.citizen_id AND posting.id = refusal.posting_id
 ), again AS (

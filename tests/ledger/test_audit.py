@@ -201,3 +201,33 @@ def test_damage_is_found_and_named(books: Runtime, name: str, damage: str) -> No
 
     assert name in found
     assert found[name].first
+
+
+REFUSED_AT = """
+WITH asked AS (
+    INSERT INTO posting (citizen_id, id, kind, points) VALUES (%(citizen)s, %(id)s, 'hold', 5)
+    RETURNING citizen_id, id)
+INSERT INTO refusal (citizen_id, posting_id, code, params, recorded_at)
+SELECT citizen_id, id, 'insufficient-points', '{"asked": 5, "available": 0}', %(moment)s FROM asked
+"""
+
+
+class TestARefusalOfTheLastPoints:
+    """Their day is the service's; when they were refused says the database's clock."""
+
+    @pytest.mark.parametrize(
+        ("before_midnight", "was_wrong"),
+        [(timedelta(milliseconds=1), False), (timedelta(minutes=2), True)],
+    )
+    def test_was_right_if_their_day_may_have_been_over(
+        self, fresh_runtime: Runtime, before_midnight: timedelta, *, was_wrong: bool
+    ) -> None:
+        citizen_id, last_day = uuid4(), clock.today() + timedelta(days=10)
+        issue(fresh_runtime, citizen_id, 10, 10, last_day)
+        moment = clock.start_of(last_day + timedelta(days=1)) - before_midnight
+
+        with fresh_runtime.database.raw_transaction() as connection:
+            asked = {"citizen": citizen_id, "id": uuid4(), "moment": moment}
+            connection.execute(REFUSED_AT, asked)
+
+        assert ("refusals-stand" in broken(fresh_runtime)) is was_wrong
