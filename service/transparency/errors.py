@@ -117,6 +117,12 @@ class LogRenamed(Unavailable):
     code = "log-renamed"
 
 
+class LogKeysMissing(Unavailable):
+    """The keys that have signed the log are not here."""
+
+    code = "log-keys-missing"
+
+
 class LogEmpty(NotFound):
     """Nothing has been published in the log yet."""
 

@@ -6,6 +6,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import psycopg
 
+from service.transparency.errors import LogKeysMissing
 from service.transparency.events import EventKind, write_event
 from service.transparency.keys import LogKeys
 
@@ -36,6 +37,22 @@ def write_key_events(connection: psycopg.Connection[Any], keys: LogKeys, origin:
 def logged_keys(connection: psycopg.Connection[Any]) -> list[LoggedKey]:
     """Return the log's keys, the oldest first."""
     return [LoggedKey._make(row) for row in connection.execute(LOGGED)]
+
+
+def require_known(connection: psycopg.Connection[Any], keys: LogKeys, origin: str) -> None:
+    """Refuse keys none of which the log knows, once it knows any: a key takes over from another.
+
+    Otherwise a lost file, or another machine, would begin to sign with a key that nobody trusts.
+
+    Raises:
+        LogKeysMissing: the file with the log's keys is not here.
+    """
+    logged = {each.vkey for each in logged_keys(connection)}
+    if logged and logged.isdisjoint(each.verifier(origin).vkey for each in keys.keys):
+        raise LogKeysMissing(
+            "None of the log's keys is in {path}. Please put the file back from its backup.",
+            path=str(keys.path),
+        )
 
 
 def _write_once(connection: psycopg.Connection[Any], kind: EventKind, vkey: str) -> None:

@@ -17,11 +17,13 @@ from service.errors import DomainError
 from service.runtime import Runtime
 from service.transparency.errors import (
     HistoryDiffers,
+    LogKeysMissing,
     LogRenamed,
     OutsideUnusable,
     TransactionsWentBack,
 )
 from service.transparency.heads import ORIGIN, HeadOffice, origin_of
+from service.transparency.key_events import require_known
 from service.transparency.keys import LogKeys
 from service.transparency.outside import Outside
 from service.transparency.sealing import refuse_renumbering
@@ -47,7 +49,7 @@ FROM (
 ) AS entry
 """
 
-REASONS: Final = (HistoryDiffers, TransactionsWentBack, OutsideUnusable, LogRenamed)
+REASONS: Final = (HistoryDiffers, TransactionsWentBack, OutsideUnusable, LogRenamed, LogKeysMissing)
 """For these an operator has to do something (docs/operating.md)."""
 
 
@@ -115,8 +117,9 @@ def _standstill(connection: psycopg.Connection[Any], runtime: Runtime) -> str:
     settings = runtime.settings
     try:
         origin = origin_of(connection, settings.log_origin)
-        office = HeadOffice(origin, LogKeys.at(settings.home / "keys"), Outside(settings.outside))
-        office.check_history(connection)
+        keys = LogKeys.at(settings.home / "keys")
+        require_known(connection, keys, origin)
+        HeadOffice(origin, keys, Outside(settings.outside)).check_history(connection)
         refuse_renumbering(connection)
     except REASONS as reason:
         return reason.code

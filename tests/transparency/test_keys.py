@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.keys import KeysUnusable
-from service.transparency.errors import LastLogKey, LogKeyUnknown, NoteNotSigned
+from service.transparency.errors import LastLogKey, LogKeysMissing, LogKeyUnknown, NoteNotSigned
 from service.transparency.key_events import logged_keys
 from service.transparency.keys import LOG_FILE, LogKeys
 from service.transparency.notes import Verifier, open_checkpoint
@@ -100,6 +100,19 @@ class TestChangingTheKey:
         assert old.retired_at
         assert new.retired_at is None
         assert len(books.entries()) == 3
+
+    def test_is_never_a_file_that_was_lost(self, books: Books) -> None:
+        books.write(1)
+        books.cycle()
+        file = books.settings.home / "keys" / LOG_FILE
+        kept = file.rename(file.with_suffix(".away"))
+        books.write(1)
+
+        with pytest.raises(LogKeysMissing):
+            books.cycle()
+
+        kept.replace(file)
+        assert books.cycle()
 
     def test_never_leaves_none(self, tmp_path: Path) -> None:
         keys = LogKeys.at(tmp_path)

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from service.app import create_app
 from service.db import Database
 from service.runtime import Runtime
+from service.transparency.keys import LOG_FILE
 from service.transparency.watching import LogWatch
 from tests.transparency.books import Books
 
@@ -64,6 +65,12 @@ class TestTheGaugesOfTheLog:
 
         assert gauge(books, UNPUBLISHED)
         assert list(standstills(books)) == ["outside-unusable"]
+
+    def test_show_keys_that_are_not_here(self, books: Books) -> None:
+        books.cycle()
+        (books.settings.home / "keys" / LOG_FILE).unlink()
+
+        assert list(standstills(books)) == ["log-keys-missing"]
 
     def test_show_a_history_that_differs(self, books: Books) -> None:
         books.cycle()
