@@ -1,8 +1,8 @@
 """What a citizen had at a moment that has passed: the fold of her transfers up to it, for ever.
 
-A writer takes `recorded_at` under the lock of her account, and it only grows. Whoever shares that
-lock has waited for the writer under way, and nobody who comes later can record anything at a moment
-that has passed: the answer never changes.
+A writer takes `recorded_at` under the lock of her account, and it only grows. A reader takes that
+lock too, so it has waited for the writer under way, and leaves there the moment it asks for. So
+nobody who comes later can record anything up to that moment: the answer never changes.
 """
 
 from datetime import datetime
@@ -15,10 +15,11 @@ from service.ledger.balances import LotLine
 from service.ledger.chart import fold_in_sql
 from service.ledger.errors import AsOfInFuture
 
-SHARE_LOCK: Final = """
-SELECT %s <= greatest(clock_timestamp(), moved_at) FROM account WHERE citizen_id = %s FOR SHARE
+SETTLE: Final = """
+UPDATE account SET moved_at = greatest(moved_at, %(as_of)s)
+WHERE citizen_id = %(citizen_id)s AND %(as_of)s <= moved_after(moved_at)
 """
-"""By the database's clock, which is the writers'."""
+"""By the database's clock, which is the writers'; should it be set back, `moved_at` is not."""
 
 OPEN_ACCOUNT: Final = "INSERT INTO account (citizen_id) VALUES (%s) ON CONFLICT DO NOTHING"
 
@@ -59,12 +60,11 @@ def settle_history(connection: psycopg.Connection[Any], citizen_id: UUID, as_of:
     Raises:
         AsOfInFuture: the moment has not come yet.
     """
-    asked = (as_of, citizen_id)
-    found = connection.execute(SHARE_LOCK, asked).fetchone()
-    if found is None:
-        connection.execute(OPEN_ACCOUNT, (citizen_id,))
-        found = connection.execute(SHARE_LOCK, asked).fetchone()
-    if not found or not found[0]:
+    asked = {"as_of": as_of, "citizen_id": citizen_id}
+    if connection.execute(SETTLE, asked).rowcount:
+        return
+    connection.execute(OPEN_ACCOUNT, (citizen_id,))
+    if not connection.execute(SETTLE, asked).rowcount:
         raise AsOfInFuture("Please ask for a moment that has passed.")
 
 

@@ -119,6 +119,17 @@ class TestAnAccountAsOf:
             with pytest.raises(AsOfInFuture):
                 as_of(runtime, citizen, tomorrow)
 
+    def test_a_moment_that_was_asked_for_is_over_whatever_the_clock_says(
+        self, runtime: Runtime, a_citizen_with: Issued
+    ) -> None:
+        citizen, moment = a_citizen_with((10, 100, SOON)), datetime.now(UTC)
+
+        as_of(runtime, citizen, moment)
+
+        with runtime.database.raw_transaction() as connection:
+            moved_at = "SELECT moved_at FROM account WHERE citizen_id = %s"
+            assert connection.execute(moved_at, [citizen]).fetchall() == [(moment,)]
+
     def test_now_waits_for_whoever_is_writing(self, fresh_runtime: Runtime) -> None:
         citizen = uuid4()
         issue(fresh_runtime, citizen, 1, 10, SOON)
