@@ -1,11 +1,10 @@
 """Corrections and invalidations over HTTP: sources restate, two operators take back."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import psycopg
 from flask import Response, request
-from psycopg import errors as pg
 
 from service import ids
 from service.activities.corrections.correcting import Desk, correct
@@ -28,13 +27,11 @@ from service.activities.intake.lines import Unreadable
 from service.db import driver_connection
 from service.identity.staff import name_of_staff
 from service.messages import language_of
+from service.retries import retried
 from service.web.access import current_caller, requires
 from service.web.blueprint import Blueprint
 from service.web.context import raw_transaction, runtime, transaction
 from service.web.idempotency import Answer, answer_once
-
-TRIES: Final = 4
-"""A deadlock with a feed that claims the same thing undoes all, which then is done once more."""
 
 blueprint = Blueprint("corrections", __name__, description="What was recorded was wrong")
 
@@ -140,12 +137,10 @@ def create_invalidation_approval(activity_id: str) -> Response:
 
 
 def _answered(effect: Callable[[psycopg.Connection[Any]], Answer]) -> Response:
-    """Carry out the request in one transaction; where two have met, once more from the start."""
-    for attempt in range(1, TRIES + 1):
-        try:
-            with transaction() as session:
-                return answer_once(session, lambda: effect(driver_connection(session)))
-        except pg.DeadlockDetected:
-            if attempt == TRIES:
-                raise
-    raise AssertionError
+    """Carry out the request in one transaction, which may meet a feed that claims the same."""
+
+    def once() -> Response:
+        with transaction() as session:
+            return answer_once(session, lambda: effect(driver_connection(session)))
+
+    return retried(once)

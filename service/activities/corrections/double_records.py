@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from service.activities.intake.candidates import activity_id
 from service.bulk import array_of
 from service.db import Database
 from service.ledger.accounts import lock_accounts
+from service.retries import retried
 
 CHUNK_RECORDS: Final = 500
 """Records of one transaction, so that none lasts long."""
@@ -91,8 +93,7 @@ def invalidate_double_records(
     tidied = Tidied(len(records))
     for start in range(0, len(records), chunk_records):
         chunk = records[start : start + chunk_records]
-        with database.raw_transaction() as connection:
-            tidied.invalidated += _tidy(connection, chunk)
+        tidied.invalidated += retried(partial(_tidy, database, chunk))
     return tidied
 
 
@@ -120,7 +121,13 @@ def _received_at(
     return dict(connection.execute(READ_RECEIVED_AT, (citizens, array_of(firsts.values()))))
 
 
-def _tidy(connection: psycopg.Connection[Any], records: Sequence[Record]) -> int:
+def _tidy(database: Database, records: Sequence[Record]) -> int:
+    """Take back all but the first of each record, in a transaction that may meet a feed's."""
+    with database.raw_transaction() as connection:
+        return _take_back_doubles(connection, records)
+
+
+def _take_back_doubles(connection: psycopg.Connection[Any], records: Sequence[Record]) -> int:
     """Take back all but the first of each record, as they stand under the locks."""
     acts = [act for record in records for act in record]
     accounts = lock_accounts(connection, [act.citizen_id for act in acts])

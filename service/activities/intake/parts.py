@@ -28,11 +28,12 @@ from service.identity.source_links import account_digester, holder_at, holders_o
 from service.keys import KeyRing
 from service.ledger.accounts import lock_accounts
 from service.pipelining import Connection
+from service.retries import retried
 
 BUCKET_LOCKS = 7305807
 """Advisory lock space: only to choose a bucket nobody works on; nothing depends on it."""
 
-TRIES = 4
+LOST_RACES = (pg.DeadlockDetected, pg.UniqueViolation)
 """A deadlock or a repeat that came in between undoes the part, which then is done once more."""
 
 FEED_SPAN = 1 << 20
@@ -198,17 +199,13 @@ class Part:
 
         A few lines share their round trips; a crowd goes by COPY, which cannot.
         """
-        for attempt in range(1, TRIES + 1):
+
+        def once() -> None:
             self.outcomes, self.bases = [], set()
-            try:
-                with self._transaction(is_small=is_small) as connection:
-                    work(connection)
-            except (pg.DeadlockDetected, pg.UniqueViolation):
-                # Under the locks of the next try each of the two sees what the other did.
-                if attempt == TRIES:
-                    raise
-            else:
-                break
+            with self._transaction(is_small=is_small) as connection:
+                work(connection)
+
+        retried(once, after=LOST_RACES)
         self.tools.known_bases |= self.bases
         self._hand_out()
 

@@ -1,6 +1,7 @@
 """A record that counts for two people counts for the one of whom it was recorded first."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 from click.testing import CliRunner
@@ -30,6 +31,7 @@ from tests.activities.factories import (
     record,
     verdicts_of,
 )
+from tests.rivals import LOCK, a_rival, wait_until_one_waits
 
 
 def twice(
@@ -114,6 +116,24 @@ class TestADoubleRecord:
 
         assert json.loads(result.output) == {"records": 1, "invalidated": 1, "dry_run": True}
         assert points_of(runtime, bea) == RIDE_8200_M_G
+
+    def test_is_tidied_although_a_rival_closes_a_circle_of_locks(
+        self, fresh_runtime: Runtime
+    ) -> None:
+        runtime, source = fresh_runtime, a_source(fresh_runtime)
+        ann, bea = citizens(runtime, source, ["card-1", "card-2"])
+        twice(runtime, source)
+
+        with a_rival(runtime) as rival, ThreadPoolExecutor(1) as pool:
+            rival.execute(LOCK, [max(ann, bea)])
+            tidied = pool.submit(invalidate_double_records, runtime.database)
+            wait_until_one_waits(runtime)
+            rival.execute(LOCK, [min(ann, bea)])
+            rival.commit()
+
+        assert tidied.result() == Tidied(records=1, invalidated=1)
+        assert (points_of(runtime, ann), points_of(runtime, bea)) == (RIDE_8200_M_G, 0)
+        assert broken(runtime) == []
 
     def test_is_tidied_every_night(self, fresh_runtime: Runtime) -> None:
         runtime, source = fresh_runtime, a_source(fresh_runtime)

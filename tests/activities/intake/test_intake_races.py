@@ -1,16 +1,12 @@
 """The same acts at the same moment from several sides: one of each counts, and nothing fails."""
 
 import json
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
-from typing import Any
 from uuid import uuid4
-
-import psycopg
 
 from service.activities.audit import CHECKS as OF_ACTIVITIES
 from service.activities.intake.candidates import Source, activity_id
@@ -30,6 +26,7 @@ from tests.activities.factories import (
     record,
     rows,
 )
+from tests.rivals import LOCK, a_rival, wait_until_one_waits
 
 CALLERS = 20
 HOUR = timedelta(hours=1)
@@ -163,7 +160,6 @@ class TestARival:
         feed = [a_ride("card-1", at=noon() + HOUR), a_ride("card-2", at=noon() + HOUR)]
 
         with a_rival(runtime) as rival, ThreadPoolExecutor(1) as pool:
-            rival.execute("SET LOCAL deadlock_timeout = '20s'")  # so the feed is broken off
             rival.execute(LOCK, [second])
             answered = pool.submit(record, runtime, source, *feed)
             wait_until_one_waits(runtime)
@@ -192,27 +188,8 @@ class TestARival:
         assert points_of(runtime, citizen) == 0
 
 
-LOCK = "SELECT FROM account WHERE citizen_id = %s FOR UPDATE"
-
 WRITE_ACTIVITY = """
 INSERT INTO activity (citizen_id, id, external_id, behavior, tier, rules_version, evidence_digest,
     verdict, code, reduction_g, points, simulated)
 VALUES (%s, %s, 'x', 'walk', 'signed', 1, '', 'refused', 'methodology-weak', 0, 0, true)
 """
-
-ONE_WAITS = """
-SELECT count(*) FROM pg_locks l JOIN pg_stat_activity s USING (pid)
-WHERE NOT l.granted AND s.datname = current_database()
-"""
-
-
-def a_rival(runtime: Runtime) -> psycopg.Connection[Any]:
-    """Return a connection of its own that does not keep to our order of locks."""
-    return psycopg.connect(runtime.settings.migration_database_url or "")
-
-
-def wait_until_one_waits(runtime: Runtime) -> None:
-    deadline = time.monotonic() + 10
-    while rows(runtime, ONE_WAITS) == [(0,)]:
-        assert time.monotonic() < deadline, "nobody came to wait"
-        time.sleep(0.01)
