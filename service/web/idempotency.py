@@ -1,7 +1,8 @@
 """`Idempotency-Key`: a request that is sent again gets its first answer and has no second effect.
 
 The key, a digest of the request and the answer are written in the same transaction as the effect.
-A request that is refused leaves nothing, so that sending it again tries again.
+A request that is refused leaves nothing, so that sending it again tries again. What staff say of a
+citizen is kept nowhere here: her erasure would not reach an answer that is stored under their name.
 """
 
 import hashlib
@@ -56,6 +57,21 @@ def answer_once(session: Session, effect: Callable[[], Answer]) -> Response:
     status, body = _dumped(effect())
     _keep(session, key, status, body)
     return _response(status, body)
+
+
+def answer_anew(effect: Callable[[], Answer]) -> Response:
+    """Carry out the present request, which by its own terms has one effect, and keep no answer.
+
+    A key is accepted and does nothing: with or without it the request may be sent again.
+
+    Args:
+        effect: as for `answer_once`; done again, it answers from what was done first.
+
+    Raises:
+        IdempotencyKeyMalformed: as `answer_once`.
+    """
+    requested_key()
+    return _response(*_dumped(effect()))
 
 
 def requested_key() -> str | None:

@@ -17,7 +17,7 @@ from service.db import driver_connection
 from service.web.access import current_caller, requires
 from service.web.blueprint import Blueprint
 from service.web.context import raw_transaction, runtime, transaction
-from service.web.idempotency import Answer, answer_once
+from service.web.idempotency import Answer, answer_anew, answer_once
 from service.web.pagination import Page, PageQuery, list_view
 
 blueprint = Blueprint("appeals", __name__, description="A human looks at a refusal again")
@@ -81,6 +81,7 @@ def list_appeals(query: dict[str, Any]) -> Any:
 @blueprint.arguments(AppealDecisionRequest)
 @blueprint.response(201, AppealView)
 @blueprint.doc(responses={"200": DECIDED_BEFORE})
+@blueprint.refusals(400, "idempotency-key-malformed")
 @blueprint.refusals(404, "appeal-unknown", "id-unknown")
 @blueprint.refusals(
     409,
@@ -92,13 +93,16 @@ def list_appeals(query: dict[str, Any]) -> Any:
     "rule-stands",
 )
 def create_appeal_decision(body: dict[str, Any], appeal_id: str) -> Response:
-    """Uphold or dismiss an appeal, once; an upheld one certifies the activity."""
+    """Uphold or dismiss an appeal, once; an upheld one certifies the activity.
+
+    Sent again, with or without an `Idempotency-Key`, the decision is answered as it was made.
+    """
     wanted = ids.uuid_of(ids.APPEAL, appeal_id)
-    with transaction() as session:
+    with raw_transaction() as connection:
 
         def effect() -> Answer:
             decided, new = decide_appeal(
-                driver_connection(session),
+                connection,
                 runtime().keys,
                 runtime().settings.region,
                 wanted,
@@ -108,4 +112,4 @@ def create_appeal_decision(body: dict[str, Any], appeal_id: str) -> Response:
             )
             return 201 if new else 200, AppealView().dump(appeal_view(decided))
 
-        return answer_once(session, effect)
+        return answer_anew(effect)

@@ -31,7 +31,7 @@ from service.retries import retried
 from service.web.access import current_caller, requires
 from service.web.blueprint import Blueprint
 from service.web.context import raw_transaction, runtime, transaction
-from service.web.idempotency import Answer, answer_once
+from service.web.idempotency import Answer, answer_anew, answer_once
 
 blueprint = Blueprint("corrections", __name__, description="What was recorded was wrong")
 
@@ -90,7 +90,11 @@ def create_correction(activity_id: str) -> Response:
         view = correction_view(corrected, language)
         return 201 if new else 200, CorrectionView().dump(view)
 
-    return _answered(effect)
+    def once() -> Response:
+        with transaction() as session:
+            return answer_once(session, lambda: effect(driver_connection(session)))
+
+    return retried(once)
 
 
 @blueprint.post("/v1/activities/<activity_id>/invalidations")
@@ -98,10 +102,14 @@ def create_correction(activity_id: str) -> Response:
 @blueprint.arguments(InvalidationRequest)
 @blueprint.response(201, InvalidationView)
 @blueprint.doc(responses={"200": DECIDED_BEFORE})
+@blueprint.refusals(400, "idempotency-key-malformed")
 @blueprint.refusals(404, "activity-unknown", "id-unknown")
 @blueprint.refusals(409, "nothing-to-invalidate")
 def create_invalidation(body: dict[str, Any], activity_id: str) -> Response:
-    """Propose to invalidate an activity; nothing changes until another operator approves."""
+    """Propose to invalidate an activity; nothing changes until another operator approves.
+
+    Sent again, with or without an `Idempotency-Key`, it answers with the first proposal.
+    """
     wanted = ids.uuid_of(ids.ACTIVITY, activity_id)
     with raw_transaction() as connection:
         citizen_id = whose_activity(connection, wanted)
@@ -111,19 +119,23 @@ def create_invalidation(body: dict[str, Any], activity_id: str) -> Response:
         proposed, new = propose_invalidation(connection, citizen_id, wanted, body["reason"], name)
         return 201 if new else 200, InvalidationView().dump(invalidation_view(proposed))
 
-    return _answered(effect)
+    return _answered_anew(effect)
 
 
 @blueprint.post("/v1/activities/<activity_id>/invalidations/approvals")
 @requires("staff", role="operator")
 @blueprint.response(201, InvalidationView)
 @blueprint.doc(responses={"200": DECIDED_BEFORE})
+@blueprint.refusals(400, "idempotency-key-malformed")
 @blueprint.refusals(404, "activity-unknown", "id-unknown")
 @blueprint.refusals(
     409, "invalidation-not-proposed", "nothing-to-invalidate", "second-person-needed"
 )
 def create_invalidation_approval(activity_id: str) -> Response:
-    """Approve what another operator has proposed: the activity counts no more."""
+    """Approve what another operator has proposed: the activity counts no more.
+
+    Sent again, with or without an `Idempotency-Key`, it answers with what was decided.
+    """
     wanted = ids.uuid_of(ids.ACTIVITY, activity_id)
     with raw_transaction() as connection:
         citizen_id = whose_activity(connection, wanted)
@@ -133,14 +145,14 @@ def create_invalidation_approval(activity_id: str) -> Response:
         decided, new = approve_invalidation(connection, citizen_id, wanted, name)
         return 201 if new else 200, InvalidationView().dump(invalidation_view(decided))
 
-    return _answered(effect)
+    return _answered_anew(effect)
 
 
-def _answered(effect: Callable[[psycopg.Connection[Any]], Answer]) -> Response:
-    """Carry out the request in one transaction, which may meet a feed that claims the same."""
+def _answered_anew(effect: Callable[[psycopg.Connection[Any]], Answer]) -> Response:
+    """Carry out a request of staff, whose words only their own tables keep."""
 
     def once() -> Response:
-        with transaction() as session:
-            return answer_once(session, lambda: effect(driver_connection(session)))
+        with raw_transaction() as connection:
+            return answer_anew(lambda: effect(connection))
 
     return retried(once)
