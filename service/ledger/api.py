@@ -8,11 +8,12 @@ from uuid import UUID
 import psycopg
 from flask import current_app, request
 
+from service.errors import Forbidden
 from service.ids import RETIREMENT, uuid_of
 from service.ledger import notices
 from service.ledger.errors import PostingConflict
 from service.ledger.notices import Notice, notices_of
-from service.ledger.postings import Outcome
+from service.ledger.postings import Outcome, was_asked
 from service.ledger.retirements import (
     Retired,
     Wish,
@@ -94,18 +95,30 @@ def create_retirement(body: dict[str, Any]) -> Any:
     """Use up grams of one's own for good, so that nobody counts them again.
 
     With an `Idempotency-Key` it happens once, for ever; a refusal stays a refusal under its key.
+    Sent again it gets its first answer, also while the account is frozen or spending is held.
     """
     citizen_id = current_caller().id
     posting_id = posting_id_for(citizen_id, requested_key())
     with raw_transaction() as connection:
-        may_spend: SpendingCheck = current_app.extensions[SPENDING_CHECK]
-        may_spend(connection, citizen_id)
+        _require_may_spend(connection, citizen_id, posting_id)
         outcome = _retire_once(connection, citizen_id, posting_id, Wish(**body))
     outcome.raise_refusal()
     with raw_transaction() as connection:
         kept = retired(connection, citizen_id, posting_id)
     headers = {"Idempotent-Replayed": "true"} if outcome.is_repeat else {}
     return retirement_view(kept), 201, headers
+
+
+def _require_may_spend(
+    connection: psycopg.Connection[Any], citizen_id: UUID, posting_id: UUID
+) -> None:
+    """Refuse whoever cannot spend now; a repeat spends nothing and gets its first answer."""
+    may_spend: SpendingCheck = current_app.extensions[SPENDING_CHECK]
+    try:
+        may_spend(connection, citizen_id)
+    except Forbidden:
+        if not was_asked(connection, citizen_id, posting_id):
+            raise
 
 
 def _retire_once(

@@ -222,6 +222,12 @@ class Posting:
         return Outcome(self.id, tuple(LotLine(*movement[:4]) for movement in movements))
 
 
+def was_asked(connection: Connection, citizen_id: UUID, posting_id: UUID) -> bool:
+    """Return whether a posting's id was used before, with whatever answer."""
+    found = connection.execute(READ_POSTING, (citizen_id, posting_id)).fetchone()
+    return found is not None
+
+
 def posting_conflict(field: str) -> PostingConflict:
     """Return the refusal of an id that was used before with other terms."""
     return PostingConflict(

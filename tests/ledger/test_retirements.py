@@ -222,6 +222,25 @@ class TestWhoeverMayNotSpend:
         assert (response.status_code, response.get_json()["code"]) == (403, "spending-held")
         assert "held_until" in response.get_json()
 
+    @pytest.mark.parametrize("points", [3, 31])
+    @pytest.mark.parametrize("forbidden", ["frozen", "held"])
+    def test_still_gets_the_first_answer_to_what_she_asked_before(
+        self, retire: Retire, citizen: UUID, runtime: Runtime, points: int, forbidden: str
+    ) -> None:
+        key = a_key()
+        first = retire(citizen, {"points": points}, key)
+        with runtime.database.transaction() as session:
+            if forbidden == "frozen":
+                freeze(session, citizen, COMMAND_LINE, "under review")
+            else:
+                hold_spending(session, citizen)
+
+        again = retire(citizen, {"points": points}, key)
+
+        assert again.status_code == first.status_code == (201 if points == 3 else 409)
+        assert _without_request_id(again) == _without_request_id(first)
+        assert retire(citizen, {"points": points}, a_key()).status_code == 403
+
     def test_has_left(self, retire: Retire, citizen: UUID, runtime: Runtime) -> None:
         leave(runtime, citizen)
 
@@ -265,4 +284,5 @@ def rows_of(connection: psycopg.Connection[Any], table: str, citizen_id: UUID) -
 
 
 def _without_request_id(response: TestResponse) -> dict[str, Any]:
+    """Return the answer's content; a problem's `request_id` is another one each time."""
     return {name: value for name, value in response.get_json().items() if name != "request_id"}
