@@ -115,7 +115,8 @@ def extend_lots(database: Database, expires_on: date, carry_to: date) -> BookedR
         carry_to: their new last day.
 
     Raises:
-        CarryDateInvalid: the new day is not later, or too late; or the lots have lapsed.
+        CarryDateInvalid: the new day is not later, or too late; or the lots have lapsed, maybe
+            while it ran: what was carried before that stays carried.
     """
     _require_extendable(expires_on, carry_to)
     return book_in_chunks(database, partial(_extend_chunk, expires_on, carry_to))
@@ -144,6 +145,7 @@ def _extend_chunk(
     if not citizens:
         return BookedRun()
     accounts = lock_accounts(connection, citizens)
+    _require_extendable(expires_on, carry_to)  # a long run or a wait may have passed midnight
     lots = connection.execute(READ_LOT, (array_of(citizens), expires_on)).fetchall()
     terms = Terms("extend", expires_on=expires_on, carry_to=carry_to)
     postings: list[Row] = []

@@ -1,5 +1,6 @@
 """Points that move to another last day: an extension, or a grace lot."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from service.ledger.errors import CarryDateInvalid
 from service.ledger.expiry import BookedRun
 from service.runtime import Runtime
 from tests.ledger.wallets import Wallet, days_from_now, kinds_of, lines_of, refusal_of
+from tests.rivals import LOCK, a_rival, wait_until_one_waits
 
 LAPSED, TODAY, SOON, LATER = (days_from_now(days) for days in (-1, 0, 10, 100))
 TEN_DAYS = timedelta(days=10)
@@ -117,6 +119,22 @@ class TestExtendingEverybodysLots:
     def test_that_have_lapsed_is_refused(self, fresh_runtime: Runtime) -> None:
         with pytest.raises(CarryDateInvalid):
             extend_lots(fresh_runtime.database, LAPSED, LATER)
+
+    def test_that_lapse_while_it_waits_for_a_lock_are_not_revived(
+        self, fresh_runtime: Runtime
+    ) -> None:
+        wallet = Wallet.with_lots(fresh_runtime, (10, 37, TODAY))
+
+        with a_rival(fresh_runtime) as rival, ThreadPoolExecutor(1) as pool:
+            rival.execute(LOCK, [wallet.citizen_id])
+            run = pool.submit(extend_lots, fresh_runtime.database, TODAY, LATER)
+            wait_until_one_waits(fresh_runtime)
+            with clock.shifted(timedelta(days=1)):
+                rival.commit()
+                with pytest.raises(CarryDateInvalid):
+                    run.result()
+
+        assert wallet.at("available") == [(TODAY, 10, 37)]
 
 
 class TestAGraceLot:
