@@ -15,9 +15,10 @@ from checks.bank_acts import answer_of
 from checks.town import Town
 from checks.verdict import Verdict
 from service import clock
+from service.ledger.captures import pool, restore
 from service.ledger.carrying import extend
 from service.ledger.errors import PostingConflict
-from service.ledger.holds import capture, hold, pool, release, restore
+from service.ledger.holds import capture, hold, release
 from service.ledger.postings import Outcome
 from service.ledger.spending import donate, retire
 from service.runtime import Runtime

@@ -18,10 +18,11 @@ from service import clock
 from service.activities.account import account_as_of, account_of
 from service.activities.withdrawal import forget_pending
 from service.ledger.accounts import lock_account
+from service.ledger.captures import pool, restore
 from service.ledger.clawback import Claim, invalidate
 from service.ledger.errors import AsOfInFuture, CaptureUnknown, HoldUnknown
 from service.ledger.expiry import expire_lapsed_lots
-from service.ledger.holds import capture, hold, pool, release, restore
+from service.ledger.holds import capture, hold, release
 from service.ledger.issuing import Issue, issue_lots
 from service.ledger.spending import donate, retire
 from service.ledger.statement import statement_of

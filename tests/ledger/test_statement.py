@@ -7,8 +7,9 @@ from flask.testing import FlaskClient
 
 from service import clock
 from service.ledger.accounts import lock_account
+from service.ledger.captures import restore
 from service.ledger.clawback import Claim, invalidate
-from service.ledger.holds import capture, hold, restore
+from service.ledger.holds import capture, hold
 from service.ledger.spending import retire
 from service.runtime import Runtime
 from tests.ledger.conftest import Headers, Issued, issue

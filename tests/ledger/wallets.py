@@ -10,11 +10,12 @@ import psycopg
 
 from service import clock
 from service.ledger.accounts import lock_account, lock_accounts
+from service.ledger.captures import pool, restore
 from service.ledger.carrying import extend
 from service.ledger.chart import ENTRANCES, PLACES
 from service.ledger.clawback import Claim, invalidate
 from service.ledger.expiry import expire
-from service.ledger.holds import capture, hold, pool, release, restore
+from service.ledger.holds import capture, hold, release
 from service.ledger.issuing import Issue, issue_lots
 from service.ledger.postings import Outcome
 from service.ledger.spending import donate, retire

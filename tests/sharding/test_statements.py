@@ -18,8 +18,9 @@ from flask import Flask
 from psycopg.pq import TransactionStatus
 
 from service.ledger.accounts import lock_accounts
+from service.ledger.captures import restore
 from service.ledger.clawback import Claim, invalidate
-from service.ledger.holds import capture, hold, release, restore
+from service.ledger.holds import capture, hold, release
 from service.ledger.spending import donate, retire
 from service.pipelining import PipelinedConnection, Reader
 from service.runtime import Runtime
