@@ -2,6 +2,9 @@
 
 The ledger does not know what waits for certification, so the two are read together here: as they
 are, with one statement, or as they were at a moment that has passed.
+
+Activities and verdicts carry the database's own time, which, unlike `moved_at`, goes back when that
+clock is set back: what is recorded after such a step may still change how much was pending then.
 """
 
 from datetime import date, datetime
