@@ -45,17 +45,24 @@ class Head:
     note: str
 
 
+def found_origin(connection: psycopg.Connection[Any], setting: str) -> str:
+    """Return the log's name, giving it one for ever the first time.
+
+    Raises:
+        LogRenamed: as `origin_of`.
+    """
+    connection.execute(FOUND, [setting or DEFAULT_ORIGIN])
+    return origin_of(connection, setting)
+
+
 def origin_of(connection: psycopg.Connection[Any], setting: str) -> str:
-    """Return the log's name, giving it one the first time.
+    """Return the log's name, or the one that it would be given now.
 
     Raises:
         LogRenamed: it was sealed under another name than the setting gives.
     """
     present = connection.execute(ORIGIN).fetchone()
-    if present is None:
-        connection.execute(FOUND, [setting or DEFAULT_ORIGIN])
-        present = connection.execute(ORIGIN).fetchone()
-    origin = str(present[0]) if present else ""
+    origin = str(present[0]) if present else setting or DEFAULT_ORIGIN
     if setting and setting != origin:
         raise LogRenamed(
             "The log's name is {origin}, and CARBON_LOG_ORIGIN says {setting}.",

@@ -8,7 +8,7 @@ import click
 
 from service.runtime import Runtime
 from service.transparency.commands import log_group
-from service.transparency.heads import HeadOffice, origin_of
+from service.transparency.heads import HeadOffice, found_origin, origin_of
 from service.transparency.key_events import write_key_events
 from service.transparency.keys import LogKeys
 from service.transparency.outside import Outside
@@ -39,9 +39,8 @@ def sealer_command(runtime: Runtime) -> None:
 def check_command(runtime: Runtime) -> None:
     """Say whether the log continues the head that is kept outside; status 1 if it does not."""
     with runtime.database.raw_transaction() as connection:
-        _office(runtime, origin_of(connection, runtime.settings.log_origin)).check_history(
-            connection
-        )
+        origin = origin_of(connection, runtime.settings.log_origin)
+        _office(runtime, origin).check_history(connection)
         sealed = last_seal(connection)
     leaves = sealed.size if sealed else 0
     click.echo(f"The log has {leaves} leaves and continues the head that was signed last.")
@@ -86,7 +85,7 @@ def _office(runtime: Runtime, origin: str) -> HeadOffice:
 def _log(runtime: Runtime, keys: LogKeys) -> str:
     """Let the log say which keys it has now; return its name."""
     with runtime.database.raw_transaction() as connection:
-        origin = origin_of(connection, runtime.settings.log_origin)
+        origin = found_origin(connection, runtime.settings.log_origin)
         write_key_events(connection, keys, origin)
     return origin
 

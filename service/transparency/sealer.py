@@ -16,7 +16,7 @@ import structlog
 from service.db import APP_ROLE, CONNECT_ARGUMENTS, libpq_url
 from service.errors import DomainError
 from service.settings import Settings
-from service.transparency.heads import Head, HeadOffice, origin_of
+from service.transparency.heads import Head, HeadOffice, found_origin
 from service.transparency.key_events import require_known, write_key_events
 from service.transparency.keys import LogKeys
 from service.transparency.outside import Outside
@@ -99,7 +99,7 @@ class Sealer:
         keys = LogKeys.at(self._keys_folder)
         if self._office is None or self._office.keys != keys:
             with connection.transaction():
-                origin = origin_of(connection, self._settings.log_origin)
+                origin = found_origin(connection, self._settings.log_origin)
                 require_known(connection, keys, origin)
                 write_key_events(connection, keys, origin)
             self._office = HeadOffice(origin, keys, self._outside)

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import pytest
 from click.testing import CliRunner, Result
 
 from service.transparency.errors import HistoryDiffers, LastLogKey
@@ -39,6 +40,26 @@ class TestCarbonLog:
 
         assert checked.exit_code == 1
         assert isinstance(checked.exception, HistoryDiffers)
+
+    @pytest.mark.parametrize("word", ["check", "keys"])
+    def test_looks_at_an_empty_database_and_leaves_its_name_open(
+        self, books: Books, word: str
+    ) -> None:
+        looked = carbon_log(books, word)
+        named = replace(books.settings, log_origin="carbon.city.example/log")
+        books.write(1)
+        head = replace(books, settings=named).cycle()
+
+        assert looked.exit_code == 0, looked.output
+        assert head is not None
+        assert head.checkpoint.origin == "carbon.city.example/log"
+
+    def test_keys_are_shown_under_the_name_that_is_set(self, books: Books) -> None:
+        named = replace(books.settings, log_origin="carbon.city.example/log")
+
+        (key,) = shown(carbon_log(replace(books, settings=named), "keys"))
+
+        assert str(key["vkey"]).startswith("carbon.city.example/log+")
 
     def test_changes_the_key_with_an_overlap(self, books: Books) -> None:
         (first,) = shown(carbon_log(books, "keys"))
