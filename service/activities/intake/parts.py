@@ -26,7 +26,7 @@ from service.bulk import COPY_FROM, array_of
 from service.db import Database
 from service.identity.source_links import account_digester, holder_at, holders_of
 from service.keys import KeyRing
-from service.ledger.accounts import lock_accounts
+from service.ledger.accounts import Accounts, lock_accounts
 from service.pipelining import Connection
 from service.retries import retried
 
@@ -222,6 +222,7 @@ class Part:
             # Both questions are on their way before the first answer is waited for.
             known = ask_known(connection, candidates)
             neighbours = ask_neighbours(connection, candidates)
+            candidates = self._still_there(accounts, candidates)
             found = sort_out(connection, known, candidates)
             hoods = neighbourhoods(neighbours)
             fresh = list(found.fresh.values())
@@ -256,6 +257,22 @@ class Part:
             else:
                 self.outcomes.append(unstored(each.line, each.external_id, LINK_MISSING))
         return linked
+
+    def _still_there(
+        self, accounts: Accounts, candidates: Sequence[Candidate]
+    ) -> Sequence[Candidate]:
+        """Leave out the acts of who was erased since her link was read.
+
+        An erasure blots her secret out under the lock of her account, and then deletes: what was
+        written before it goes as well, and what comes after must not be written.
+        """
+        there: list[Candidate] = []
+        for each in candidates:
+            if accounts[each.citizen_id].secret is None:
+                self.outcomes.append(unstored(each.line, each.external_id, LINK_MISSING))
+            else:
+                there.append(each)
+        return there
 
     def _hand_out(self) -> None:
         """Give each feed the answers to its lines."""

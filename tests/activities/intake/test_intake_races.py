@@ -187,6 +187,22 @@ class TestARival:
         assert answers([answered.result()]) == {"conflict": 1}
         assert points_of(runtime, citizen) == 0
 
+    def test_that_erases_a_citizen_comes_first(self, runtime: Runtime) -> None:
+        source = a_source(runtime)
+        gone, here = citizens(runtime, source, ["card-1", "card-2"])
+        record(runtime, source, a_ride("card-1"), a_ride("card-2"))
+        feed = [a_ride("card-1", at=noon() + HOUR), a_ride("card-2", at=noon() + HOUR)]
+
+        with a_rival(runtime) as rival, ThreadPoolExecutor(1) as pool:
+            rival.execute("UPDATE account SET secret = NULL WHERE citizen_id = %s", [gone])
+            answered = pool.submit(record, runtime, source, *feed)
+            wait_until_one_waits(runtime)
+            rival.commit()
+
+        assert answers([answered.result()]) == {"source-link-missing": 1, "certified": 1}
+        assert points_of(runtime, gone) == RIDE_8200_M_G
+        assert points_of(runtime, here) == 2 * RIDE_8200_M_G
+
 
 WRITE_ACTIVITY = """
 INSERT INTO activity (citizen_id, id, external_id, behavior, tier, rules_version, evidence_digest,
