@@ -6,7 +6,7 @@ adding to a list costs a tenth of what a header dictionary does.
 
 import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -67,11 +67,15 @@ class Edge:
     def __call__(self, environ: dict[str, Any], start_response: "StartResponse") -> Iterable[bytes]:
         """Serve one request: name it, and dress and count its answer."""
         environ[problems.REQUEST_ID] = secrets.token_hex(REQUEST_ID_BYTES)
+        body = Body.of(environ)
 
         def start(
             status: str, headers: list[tuple[str, str]], exc_info: Any = None, /
         ) -> Callable[[bytes], object]:
             headers += _headers_of(environ, headers)
+            if body is not None and not body.is_spent:
+                # The server ends the connection then; who is not told asks the next time in vain.
+                headers.append(("Connection", "close"))
             self._count(environ, int(status[:3]))
             return start_response(status, headers, exc_info)
 
@@ -110,6 +114,54 @@ class Edge:
         method = environ["REQUEST_METHOD"]
         known = method if method in KNOWN_METHODS else "other"
         self.counts.count(known, environ.get(ROUTE, "none"), status)
+
+
+class Body:
+    """A request's body, and whether all of it has been read."""
+
+    def __init__(self, stream: Any, length: int | None) -> None:
+        self._stream = stream
+        self._left = length
+        """None: it comes in pieces, until one is empty."""
+
+    @classmethod
+    def of(cls, environ: dict[str, Any]) -> "Body | None":
+        """Put itself in the place of a request's body, if there is one."""
+        length = environ.get("CONTENT_LENGTH") or ""
+        is_chunked = "HTTP_TRANSFER_ENCODING" in environ
+        if not is_chunked and length in {"", "0"}:
+            return None
+        counted = int(length) if length.isascii() and length.isdigit() and not is_chunked else None
+        body = environ["wsgi.input"] = cls(environ["wsgi.input"], counted)
+        return body
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether nothing of it is left on the connection."""
+        return self._left == 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Read some of it, or all."""
+        piece: bytes = self._stream.read(size)
+        self._read(piece, is_last=size < 0 or (size > 0 and not piece))
+        return piece
+
+    def readline(self, size: int = -1) -> bytes:
+        """Read a line."""
+        line: bytes = self._stream.readline(size)
+        self._read(line, is_last=size != 0 and not line)
+        return line
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Read line after line."""
+        while line := self.readline():
+            yield line
+
+    def _read(self, piece: bytes, *, is_last: bool) -> None:
+        if is_last:
+            self._left = 0
+        elif self._left is not None:
+            self._left = max(0, self._left - len(piece))
 
 
 def _whole(answer: Iterable[bytes]) -> list[bytes]:
