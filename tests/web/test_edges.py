@@ -1,4 +1,4 @@
-"""What the edge says about the connection: a body that nobody read ends it, and that is announced."""
+"""What the edge says about a connection: a body that nobody read ends it, and is announced."""
 
 import pytest
 from flask.testing import FlaskClient
