@@ -5,8 +5,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from service.ids import CITIZEN, PARTNER, TRANSFER, public_id
+from service.ids import CITIZEN, PARTNER, POSTING, TRANSFER, public_id
 from service.ledger.commitments import Placed, commitment
+from service.ledger.schemas import OF_AN_ISSUE
 
 SALT_BYTES = 32
 
@@ -57,11 +58,11 @@ class CommittedTransfer:
             "points": self.points,
             "reduction_g": self.reduction_g,
             "recorded_at": _in_utc(self.recorded_at),
-            "posting_id": _name(TRANSFER, self.posting_id),
+            "posting_id": _name(POSTING, self.posting_id),
             "line": self.line,
-            "hold_id": _name(TRANSFER, self.hold_id),
+            "hold_id": _name(POSTING, self.hold_id),
             "hold_line": self.hold_line,
-            "of_id": _name(TRANSFER, self.of_id),
+            "of_id": _name(prefix_of_undone(self.kind), self.of_id),
             "party": _name(PARTNER, self.party),
         }
 
@@ -74,6 +75,11 @@ class CommittedTransfer:
             of_id=_hex(self.of_id),
             party=_hex(self.party),
         )
+
+
+def prefix_of_undone(kind: str) -> str:
+    """Return what kind of id `of_id` is for a kind of transfer, as in the statement."""
+    return TRANSFER if kind in OF_AN_ISSUE else POSTING
 
 
 def _in_utc(moment: datetime) -> str:

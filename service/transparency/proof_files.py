@@ -15,8 +15,8 @@ from uuid import UUID
 import msgspec
 
 from service.errors import DomainError
-from service.ids import CITIZEN, PARTNER, TRANSFER, uuid_of
-from service.transparency.committed import SALT_BYTES, CommittedTransfer
+from service.ids import CITIZEN, PARTNER, POSTING, TRANSFER, uuid_of
+from service.transparency.committed import SALT_BYTES, CommittedTransfer, prefix_of_undone
 from service.transparency.errors import CheckpointDiffers, ProofMalformed
 from service.transparency.merkle import leaf_hash
 from service.transparency.notes import Checkpoint, Verifier, decoded_base64, open_checkpoint
@@ -208,11 +208,11 @@ def _transfer(members: _TransferMembers) -> CommittedTransfer:
             points=members.points,
             reduction_g=members.reduction_g,
             recorded_at=_moment(members.recorded_at),
-            posting_id=_optional_id(TRANSFER, members.posting_id),
+            posting_id=_optional_id(POSTING, members.posting_id),
             line=members.line,
-            hold_id=_optional_id(TRANSFER, members.hold_id),
+            hold_id=_optional_id(POSTING, members.hold_id),
             hold_line=members.hold_line,
-            of_id=_optional_id(TRANSFER, members.of_id),
+            of_id=_optional_id(prefix_of_undone(members.kind), members.of_id),
             party=_optional_id(PARTNER, members.party),
         )
     except (DomainError, ValueError) as error:

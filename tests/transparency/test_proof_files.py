@@ -5,6 +5,7 @@ import json
 import re
 from base64 import b64decode
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,15 @@ class TestAProofFile:
 
         assert proof.transfer == transfer
 
+    @pytest.mark.parametrize(("kind", "prefix"), [("invalidate", "trf"), ("restore", "pst")])
+    def test_names_ids_as_the_statement_does(self, kind: str, prefix: str) -> None:
+        transfer = replace(a_transfer(), kind=kind, of_id=UUID(int=5))
+
+        named = a_proof(transfer, size=2, index=1)["transfer"]
+
+        ids = ("id", "posting_id", "hold_id", "of_id")
+        assert [named[each][:3] for each in ids] == ["trf", "pst", "pst", prefix]
+
     @pytest.mark.parametrize(("size", "index"), [(1, 0), (2, 0), (257, 256)])
     def test_proves_it_wherever_it_is(self, size: int, index: int) -> None:
         assert verify_proof_file(file_of(a_proof(size=size, index=index)), KEYS)
@@ -146,7 +156,7 @@ class TestAProofFile:
             (lambda proof: proof["transfer"].update(kind="issue"), InclusionNotProved),
             (lambda proof: proof["transfer"].update(party=None), InclusionNotProved),
             (lambda proof: proof["transfer"].update(hold_line=None), InclusionNotProved),
-            (lambda proof: proof["transfer"].update(of_id="trf_" + "0" * 32), InclusionNotProved),
+            (lambda proof: proof["transfer"].update(of_id="pst_" + "0" * 32), InclusionNotProved),
             (lambda proof: proof["transfer"].update(expires_on="2030-12-31"), InclusionNotProved),
             (
                 lambda proof: proof["transfer"].update(recorded_at="2026-11-20T05:04:03.210988Z"),
@@ -172,6 +182,9 @@ class TestAProofFile:
             (lambda proof: proof["transfer"].update(line=2**15), ProofMalformed),
             (lambda proof: proof["transfer"].update(kind="Issue"), ProofMalformed),
             (lambda proof: proof["transfer"].update(id="ctz_" + "0" * 32), ProofMalformed),
+            (lambda proof: proof["transfer"].update(of_id="trf_" + "0" * 32), ProofMalformed),
+            (lambda proof: proof["transfer"].update(hold_id="trf_" + "0" * 32), ProofMalformed),
+            (lambda proof: proof["transfer"].update(posting_id="trf_" + "0" * 32), ProofMalformed),
             (lambda proof: proof["transfer"].update(expires_on="20301231"), ProofMalformed),
             (lambda proof: proof["transfer"].update(expires_on="soon"), ProofMalformed),
             (
