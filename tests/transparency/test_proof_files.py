@@ -73,6 +73,13 @@ def file_of(document: dict[str, Any], **layout: Any) -> bytes:
 
 
 FILE = file_of(a_proof())
+WHITE_SPACE = [b" ", b"\t", b"\r", b"\n"]
+# Where FILE has white space that is of no meaning: outside its texts, which are cut out whole.
+BETWEEN = {
+    at
+    for at, each in enumerate(re.sub(rb'"(?:[^"\\]|\\.)*"', lambda text: b"x" * len(text[0]), FILE))
+    if bytes([each]).isspace()
+}
 FORMAT = (Path(__file__).parents[2] / "docs" / "transparency.md").read_text()
 
 
@@ -110,10 +117,16 @@ class TestAProofFile:
             {"indent": None, "separators": (",", ":")},
             {"ensure_ascii": True},
             {"sort_keys": True},
+            {"indent": 4, "ensure_ascii": True},
+            {"indent": "\t", "separators": (" ,", " : ")},
         ],
     )
-    def test_may_be_laid_out_in_any_usual_way(self, layout: dict[str, Any]) -> None:
-        assert verify_proof_file(file_of(a_proof(), **layout) + b"\n", KEYS)
+    def test_may_be_laid_out_in_any_way(self, layout: dict[str, Any]) -> None:
+        assert verify_proof_file(file_of(a_proof(), **layout) + b"\r\n", KEYS)
+
+    @given(st.sampled_from(sorted(BETWEEN)), st.sampled_from(WHITE_SPACE))
+    def test_may_have_any_white_space_between_its_parts(self, at: int, space: bytes) -> None:
+        assert verify_proof_file(FILE[:at] + space + FILE[at:], KEYS)
 
     def test_while_a_key_is_replaced_is_believed_under_either(self) -> None:
         signers = a_signer(seed=1), a_signer(seed=2)
@@ -130,9 +143,24 @@ class TestAProofFile:
 
     @given(st.integers(0, len(FILE) - 1), st.integers(0, 255))
     def test_with_any_other_byte_is_refused(self, at: int, byte: int) -> None:
-        if byte != FILE[at]:
+        if byte == FILE[at] or (at in BETWEEN and byte in b"".join(WHITE_SPACE)):
+            assert verify_proof_file(with_byte(at, byte), KEYS)
+        else:
             with pytest.raises(ProofInvalid):
                 verify_proof_file(with_byte(at, byte), KEYS)
+
+    @given(st.integers(0, len(FILE)), st.binary(min_size=1, max_size=2))
+    def test_with_anything_but_white_space_put_in_is_refused(self, at: int, more: bytes) -> None:
+        if more.strip(b"".join(WHITE_SPACE)):
+            with pytest.raises(ProofInvalid):
+                verify_proof_file(FILE[:at] + more + FILE[at:], KEYS)
+
+    @pytest.mark.parametrize("space", WHITE_SPACE)
+    def test_with_white_space_put_into_a_text_or_a_number_is_refused(self, space: bytes) -> None:
+        for at in range(1, len(FILE)):
+            if {at - 1, at}.isdisjoint(BETWEEN) and FILE[at - 1 : at + 1].isalnum():
+                with pytest.raises(ProofMalformed):
+                    verify_proof_file(FILE[:at] + space + FILE[at:], KEYS)
 
     @pytest.mark.parametrize("second", [1, 2], ids=["of-the-first-key", "of-the-other-key"])
     def test_of_two_keys_with_any_byte_changed_is_refused(self, second: int) -> None:
@@ -220,8 +248,12 @@ class TestAProofFile:
             b"\xff",
             b"\xef\xbb\xbf" + FILE,
             FILE.replace(b'"salt"', b'"salt": "", "salt"'),
-            FILE + b"\n\n",
-            FILE.replace(b": ", b":  ", 1),
+            FILE + b"\x0c",
+            FILE.replace(b": ", b":\xc2\xa0", 1),
+            FILE.replace(b'"line": 0', b'"line": -0'),
+            FILE.replace(b'"line": 0', b'"line": 0.0'),
+            FILE.replace(b'"line": 0', b'"line": 0e0'),
+            FILE.replace(b"scheme.example/log", b"scheme.example\\/log"),
             FILE.replace(b'"issue"', b'"i\\u0073sue"').replace(b"capture", b"captur\\u0065"),
             b"[" * 60_000,
             b" " * (LONGEST_FILE + 1),
