@@ -226,8 +226,8 @@ def _refuse_strangers(session: Session, citizen: Citizen, device: bytes) -> None
 def _refuse_frozen(session: Session, citizen: Citizen) -> None:
     if citizen.state == "frozen":
         raise AccountFrozen(
-            "Your account is frozen: {reason} Please contact the service.",
-            reason=reason_of_freeze(session, citizen.citizen_id),
+            "Your account is frozen: {reason}. Please contact the service.",
+            reason=reason_of_freeze(session, citizen.citizen_id).rstrip(" .。"),
         )
 
 

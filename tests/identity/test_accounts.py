@@ -97,7 +97,25 @@ class TestFreezing:
         with clock.shifted(SOON):
             refused = sign_in(citizen.phone).get_json()
         assert refused["code"] == "account-frozen"
-        assert REASON["reason"] in refused["detail"]
+        assert REASON["reason"].rstrip(".") in refused["detail"]
+
+    @pytest.mark.parametrize("reason", ["ticket 4711", "ticket 4711.", "ticket 4711。"])
+    def test_is_told_in_whole_sentences(
+        self,
+        a_citizen: Citizen,
+        operator: dict[str, str],
+        post: Post,
+        sign_in: Callable[..., TestResponse],
+        reason: str,
+    ) -> None:
+        citizen = a_citizen()
+        post(f"/v1/citizens/{citizen.public_id}/freezes", {"reason": reason}, headers=operator)
+
+        with clock.shifted(SOON):
+            refused = sign_in(citizen.phone).get_json()
+
+        told = "Your account is frozen: ticket 4711. Please contact the service."
+        assert refused["detail"] == told
 
     def test_is_not_escaped_by_disowning_the_account(
         self,
