@@ -13,6 +13,7 @@ from service.ledger.retirements import Retired
 from service.ledger.statement import TransferLine
 from service.messages import Language, say
 from service.web.pagination import PageQuery
+from service.web.query_values import Moment
 
 AS_OF_SAYS: Final = (
     "A moment that has passed: the state after everything recorded up to it. The answer never"
@@ -26,7 +27,7 @@ WORDS: Final = validate.Length(min=1, max=200)
 class AsOfQuery(Schema):
     """As of which moment."""
 
-    as_of = fields.AwareDateTime(
+    as_of = Moment(
         required=True,
         validate=validate.Range(min=FIRST_MOMENT),
         metadata={"description": AS_OF_SAYS},
@@ -36,7 +37,7 @@ class AsOfQuery(Schema):
 class StatementQuery(PageQuery):
     """Which page of the statement, and as of which moment."""
 
-    as_of = fields.AwareDateTime(
+    as_of = Moment(
         load_default=None,
         validate=validate.Range(min=FIRST_MOMENT),
         metadata={"description": AS_OF_SAYS},

@@ -4,6 +4,7 @@ from marshmallow import Schema, fields, validate
 
 from service.transparency.notes import LARGEST_SIZE
 from service.transparency.proof_files import CONSISTENCY_PROOF, TRANSFER_PROOF
+from service.web.query_values import WholeNumber
 
 HASHES = {"description": "SHA-256 hashes in base64, in the order of RFC 9162."}
 
@@ -11,13 +12,13 @@ HASHES = {"description": "SHA-256 hashes in base64, in the order of RFC 9162."}
 class ConsistencyQuery(Schema):
     """Which tree continues which."""
 
-    old_size = fields.Integer(
+    old_size = WholeNumber(
         required=True,
         data_key="from",
         validate=validate.Range(min=1, max=LARGEST_SIZE),
         metadata={"description": "Leaves of the older tree."},
     )
-    size = fields.Integer(
+    size = WholeNumber(
         data_key="to",
         load_default=None,
         validate=validate.Range(min=1, max=LARGEST_SIZE),
@@ -28,8 +29,8 @@ class ConsistencyQuery(Schema):
 class InclusionQuery(Schema):
     """Which leaf is in which tree."""
 
-    leaf_index = fields.Integer(required=True, validate=validate.Range(min=0, max=LARGEST_SIZE))
-    tree_size = fields.Integer(
+    leaf_index = WholeNumber(required=True, validate=validate.Range(min=0, max=LARGEST_SIZE))
+    tree_size = WholeNumber(
         load_default=None,
         validate=validate.Range(min=1, max=LARGEST_SIZE),
         metadata={"description": "Leaves of the tree; without it, of the published one."},

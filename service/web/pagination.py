@@ -18,6 +18,7 @@ from marshmallow import Schema, fields, validate
 
 from service.web.access import caller_if_any
 from service.web.context import runtime
+from service.web.query_values import WholeNumber
 from service.web.refusals import CursorInvalid
 
 LIMIT_DEFAULT = 50
@@ -32,9 +33,7 @@ Position = list[str | int]
 class PageQuery(Schema):
     """Query parameters of every list; lists with filters inherit from it."""
 
-    limit = fields.Integer(
-        load_default=LIMIT_DEFAULT, validate=validate.Range(min=1, max=LIMIT_MAX)
-    )
+    limit = WholeNumber(load_default=LIMIT_DEFAULT, validate=validate.Range(min=1, max=LIMIT_MAX))
     cursor = fields.String(
         load_default=None,
         validate=validate.Length(max=1000),

@@ -243,6 +243,16 @@ class TestOverHttp:
             ("9999-12-31T23:59:59-12:00", "as-of-in-future"),
             ("0001-01-01T00:00:00+14:00", "validation-failed"),
             ("2026-01-01T00:00:00", "validation-failed"),
+            ("2026-W01-1T00:00:00Z", "validation-failed"),
+            ("2026-001T00:00:00Z", "validation-failed"),
+            ("20260101T000000Z", "validation-failed"),
+            ("2026-01-01 00:00:00Z", "validation-failed"),
+            ("2026-01-01T00:00Z", "validation-failed"),
+            ("2026-01-01T00:00:00,5Z", "validation-failed"),
+            ("2026-01-01T00:00:00+0800", "validation-failed"),
+            ("2026-01-01T24:00:01Z", "validation-failed"),
+            ("\uff12026-01-01T00:00:00Z", "validation-failed"),
+            (" 2026-01-01T00:00:00Z", "validation-failed"),
             ("yesterday", "validation-failed"),
             ("", "validation-failed"),
         ],
@@ -253,6 +263,18 @@ class TestOverHttp:
         response = client.get(f"{path}?as_of={quote(moment)}", headers=as_caller(uuid4()))
 
         assert (response.status_code, response.get_json()["code"]) == (422, code)
+
+    @pytest.mark.parametrize("path", ["/v1/me/account", "/v1/me/transfers"])
+    @pytest.mark.parametrize(
+        "moment",
+        ["2026-01-01t00:00:00z", "2026-01-01T08:00:00.123456789+08:00", "2026-01-01T00:00:00.5z"],
+    )
+    def test_every_moment_of_rfc_3339_is_read(
+        self, client: FlaskClient, as_caller: Headers, path: str, moment: str
+    ) -> None:
+        response = client.get(f"{path}?as_of={quote(moment)}", headers=as_caller(uuid4()))
+
+        assert response.status_code == 200
 
     def test_an_account_has_no_other_parameter(
         self, client: FlaskClient, as_caller: Headers

@@ -66,7 +66,12 @@ class TestAQuery:
         [
             ("limit=0", 422, "limit", "number-out-of-range"),
             ("limit=201", 422, "limit", "number-out-of-range"),
+            ("limit=-1", 422, "limit", "number-out-of-range"),
             ("limit=many", 422, "limit", "type-wrong"),
+            ("limit=1_0", 422, "limit", "type-wrong"),
+            ("limit=\uff15", 422, "limit", "type-wrong"),
+            ("limit=05", 422, "limit", "type-wrong"),
+            ("limit=%205", 422, "limit", "type-wrong"),
             ("limt=5", 400, "limt", "unknown-field"),
             ("limit=5&limit=6", 422, "limit", "duplicate-key"),
         ],

@@ -16,6 +16,7 @@ from service.web.access import requires
 from service.web.blueprint import Blueprint
 from service.web.context import raw_transaction
 from service.web.pagination import LIMIT_MAX, Page, PageQuery, list_view
+from service.web.query_values import WholeNumber
 
 SHOWCASE = "carbon.showcase"
 CACHED_S = 60
@@ -26,7 +27,7 @@ blueprint = Blueprint("library", __name__, url_prefix="/v1", description="How gr
 class LibraryQuery(PageQuery):
     """A page of the library is as long as pages can be."""
 
-    limit = fields.Integer(load_default=LIMIT_MAX, validate=validate.Range(min=1, max=LIMIT_MAX))
+    limit = WholeNumber(load_default=LIMIT_MAX, validate=validate.Range(min=1, max=LIMIT_MAX))
 
 
 class MethodologyQuery(LibraryQuery):
