@@ -89,6 +89,6 @@ def test_is_answered_again_under_the_same_key(app: Flask, sent: list[Sent]) -> N
 
 
 def test_is_refused_under_a_key_that_cannot_be_read(app: Flask, sent: list[Sent]) -> None:
-    answer, *_ = answers(app, sent, "short")
+    answer, *_ = answers(app, sent, "two words")
 
     assert (answer.status_code, answer.get_json()["code"]) == (400, "idempotency-key-malformed")

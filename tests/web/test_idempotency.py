@@ -93,9 +93,18 @@ class TestAKey:
         [
             ("0190f3a2-6f1e-7c3a-9d53-000000000001", 201),
             ('"a quoted string of RFC 9651"', 201),
-            ("short", 400),
-            ('"unclosed-and-long-enough', 400),
-            ("sixteen characters", 400),
+            ("k1", 201),
+            ("order-7", 201),
+            ("~", 201),
+            ('{a}<b>|c"d\\e', 201),
+            ('"k"', 201),
+            ("x" * 255, 201),
+            ("", 400),
+            ('""', 400),
+            ('"unclosed', 400),
+            ("two words", 400),
+            ("tab\there", 400),
+            ("caf\xe9", 400),
             ("x" * 256, 400),
         ],
     )
@@ -105,6 +114,17 @@ class TestAKey:
         headers = as_caller() | {"Idempotency-Key": key}
 
         assert probe.post("/probe/effects", json={}, headers=headers).status_code == status
+
+    def test_may_be_quoted_one_time_and_bare_the_next(
+        self, probe: FlaskClient, as_caller: AsCaller
+    ) -> None:
+        headers = as_caller()
+        first, again = (
+            probe.post("/probe/effects", json={}, headers=headers | {"Idempotency-Key": key})
+            for key in ("k1", '"k1"')
+        )
+
+        assert first.get_json() == again.get_json()
 
     def test_is_forgotten_after_thirty_days(
         self, probe: FlaskClient, as_caller: AsCaller, runtime: Runtime
