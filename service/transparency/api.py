@@ -33,7 +33,9 @@ ASK_AGAIN = "no-cache"
 
 @blueprint.get("/log/checkpoint")
 @requires("anyone")
-@blueprint.response(200, content_type="text/plain", description="A signed note (C2SP)")
+@blueprint.response(
+    200, content_type="text/plain; charset=utf-8", description="A signed note (C2SP)"
+)
 @blueprint.refusals(404, "log-empty")
 def read_checkpoint() -> Response:
     """Return the newest signed head of the log (C2SP tlog-checkpoint)."""

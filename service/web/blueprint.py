@@ -1,6 +1,7 @@
 """The blueprint of every `api.py`: reads bodies strictly, documents callers and problems."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any, NoReturn, Protocol, TypeVar
 
 import flask_smorest
@@ -10,11 +11,15 @@ from webargs.core import missing
 from webargs.flaskparser import FlaskParser
 
 from service.web import validation
-from service.web.access import Rule, is_public
+from service.web.documenting import PROBLEM_SCHEMA, REPEATABLE, document_edge
 from service.web.problems import MEDIA_TYPE
 from service.web.refusals import DuplicateKey, ParameterFault
 
 View = TypeVar("View", bound=Callable[..., Any])
+
+
+TEXT = {"type": "string"}
+BYTES = {"type": "string", "format": "binary"}
 
 
 class Decorator(Protocol):
@@ -22,9 +27,6 @@ class Decorator(Protocol):
 
     def __call__(self, view: View, /) -> View:
         """Return the view, decorated."""
-
-
-PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
 
 
 class StrictParser(FlaskParser):
@@ -74,7 +76,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._prepare_doc_cbks.append(_document_access)
+        self._prepare_doc_cbks.append(document_edge)
 
     # The library has no types; these say that a decorated view keeps its own.
 
@@ -109,8 +111,12 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
     def response(
         self, status_code: int, schema: type[Schema] | Schema | None = None, **options: Any
     ) -> Decorator:
-        """Answer with a status and what a schema makes of the view's result."""
-        decorator: Decorator = super().response(status_code, schema, **options)
+        """Answer with a status and what a schema makes of the view's result.
+
+        Without a schema, `content_type` says what the view writes itself.
+        """
+        written = _written(options.get("content_type")) if schema is None else schema
+        decorator: Decorator = super().response(status_code, written, **options)
         return decorator
 
     def refusals(self, status_code: int, *codes: str) -> Decorator:
@@ -124,33 +130,28 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         )
         return decorator
 
+    def repeatable(self, *, answer_is_kept: bool = True) -> Decorator:
+        """Document that a view honours `Idempotency-Key`.
+
+        Args:
+            answer_is_kept: it answers by `answer_once`, so that its first answer is given again.
+        """
+
+        def declare(view: View) -> View:
+            described = deepcopy(getattr(view, "_apidoc", {}))
+            view._apidoc = {**described, REPEATABLE: answer_is_kept}  # type: ignore[attr-defined]  # noqa: SLF001  flask-smorest reads it
+            return view
+
+        return declare
+
     def doc(self, **members: Any) -> Decorator:
         """Add members to a view's OpenAPI operation."""
         decorator: Decorator = super().doc(**members)
         return decorator
 
 
-def _document_access(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Say in the OpenAPI document who may call an operation and how it refuses."""
-    rules: tuple[Rule, ...] = doc_info.get("access", ())
-    doc["security"] = [] if is_public(rules) else [{"accessToken": _scopes(rules)}]
-    doc["x-callers"] = [_caller_words(rule) for rule in rules]
-    responses = doc.setdefault("responses", {})
-    responses.setdefault("default", problem("Any refusal, as a problem document"))
-    if not is_public(rules):
-        responses.setdefault("401", problem("token-missing, token-invalid, token-expired"))
-        responses.setdefault("403", problem("role-missing"))
-    return doc
-
-
-def problem(description: str) -> dict[str, Any]:
-    """Return the OpenAPI response object of a problem."""
-    return {"description": description, "content": {MEDIA_TYPE: {"schema": PROBLEM_SCHEMA}}}
-
-
-def _scopes(rules: tuple[Rule, ...]) -> list[str]:
-    return sorted({rule.scope for rule in rules if rule.scope})
-
-
-def _caller_words(rule: Rule) -> str:
-    return f"{rule.kind}:{rule.role}" if rule.role else rule.kind
+def _written(content_type: str | None) -> dict[str, str] | None:
+    """Return the schema of what a view writes itself in a media type."""
+    if content_type is None:
+        return None
+    return BYTES if content_type == "application/octet-stream" else TEXT

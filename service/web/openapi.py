@@ -11,7 +11,8 @@ from flask import Flask, Response, current_app
 from marshmallow import INCLUDE, Schema, fields
 
 from service.web.access import requires
-from service.web.blueprint import Blueprint, problem
+from service.web.blueprint import Blueprint
+from service.web.documenting import problem
 
 blueprint = Blueprint("openapi", __name__, description="The contract, for programs and for people")
 

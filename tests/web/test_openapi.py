@@ -7,6 +7,37 @@ from flask import Flask
 from flask.testing import FlaskClient
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+REPEATABLE = {
+    "post /v1/activities/{activity_id}/appeals",
+    "post /v1/activities/{activity_id}/corrections",
+    "post /v1/activities/{activity_id}/invalidations",
+    "post /v1/activities/{activity_id}/invalidations/approvals",
+    "post /v1/appeals/{appeal_id}/decisions",
+    "post /v1/certification-batches/{batch_id}/decisions",
+    "post /v1/me/retirements",
+}
+KEY_AND_BODY = {"idempotency-key-malformed", "json-malformed", "unknown-field"}
+CODES = {
+    ("get /v1/me/account", "400"): {"unknown-field"},
+    ("get /v1/me/account", "422"): {"as-of-in-future", "duplicate-key", "validation-failed"},
+    ("post /v1/me/retirements", "400"): KEY_AND_BODY,
+    ("post /v1/me/retirements", "403"): {"account-frozen", "role-missing", "spending-held"},
+    ("post /v1/me/retirements", "422"): {
+        *("amount-invalid", "duplicate-key", "idempotency-key-reused", "json-too-deep"),
+        *("number-out-of-range", "text-invalid", "validation-failed"),
+    },
+    ("get /v1/me/retirements", "400"): {"cursor-invalid", "unknown-field"},
+    ("get /v1/log/proofs/consistency", "400"): {"unknown-field"},
+    ("get /v1/log/proofs/consistency", "422"): {
+        *("duplicate-key", "outside-tree", "validation-failed"),
+    },
+    ("get /v1/log/proofs/inclusion", "400"): {"unknown-field"},
+    ("get /v1/log/proofs/inclusion", "422"): {
+        *("duplicate-key", "outside-tree", "validation-failed"),
+    },
+    ("post /v1/activities/{activity_id}/appeals", "409"): {"not-appealable", "request-in-progress"},
+}
+
 METHODS = {"get", "post", "put", "patch", "delete"}
 
 
@@ -41,6 +72,56 @@ class TestTheDocument:
             if operation["x-callers"] != ["anyone"]:
                 assert operation["security"] == [{"accessToken": []}], name
                 assert {"401", "403"} <= set(operation["responses"]), name
+
+    def test_names_the_key_wherever_it_is_honoured(self, spec: dict[str, Any]) -> None:
+        named = {
+            name: parameter["schema"]
+            for name, operation in operations(spec)
+            for parameter in operation["parameters"]
+            if parameter["name"] == "Idempotency-Key"
+        }
+
+        assert set(named) == REPEATABLE
+        for schema in named.values():
+            assert (schema["minLength"], schema["maxLength"]) == (1, 255)
+            assert re.fullmatch(schema["pattern"], "order-7")
+
+    def test_names_the_language_everywhere(self, spec: dict[str, Any]) -> None:
+        for name, operation in operations(spec):
+            assert "Accept-Language" in {each["name"] for each in operation["parameters"]}, name
+
+    def test_names_the_codes_of_the_edge_beside_those_of_the_view(
+        self, spec: dict[str, Any]
+    ) -> None:
+        described = dict(operations(spec))
+
+        for (name, status), codes in CODES.items():
+            said = described[name]["responses"][status]["description"].split(", ")
+            assert codes <= set(said), name
+            assert len(said) == len(set(said)), name
+
+    def test_names_the_media_types_of_the_log(self, spec: dict[str, Any]) -> None:
+        media = {
+            path: set(spec["paths"][path]["get"]["responses"]["200"]["content"])
+            for path in ("/v1/log/checkpoint", "/v1/log/tile/{name}")
+        }
+
+        assert media == {
+            "/v1/log/checkpoint": {"text/plain; charset=utf-8"},
+            "/v1/log/tile/{name}": {"application/octet-stream"},
+        }
+
+    def test_says_what_a_restatement_and_a_withdrawal_need(self, spec: dict[str, Any]) -> None:
+        asked = spec["paths"]["/v1/activities/{activity_id}/corrections"]["post"]["requestBody"]
+        schemas = spec["components"]["schemas"]
+
+        either = asked["content"]["application/json"]["schema"]["oneOf"]
+
+        needed = [set(schemas[each["$ref"].split("/")[-1]]["required"]) for each in either]
+        assert needed == [
+            {"reason", "started_at", "ended_at", "activity_data"},
+            {"reason", "withdrawn"},
+        ]
 
 
 class TestThePage:

@@ -31,6 +31,7 @@ DECIDED_BEFORE = {"description": "It was decided so before.", "content": _APPEAL
 @blueprint.post("/v1/activities/<activity_id>/appeals")
 @requires("citizen")
 @blueprint.arguments(AppealRequest)
+@blueprint.repeatable()
 @blueprint.response(201, AppealView)
 @blueprint.doc(responses={"200": MADE_BEFORE})
 @blueprint.refusals(404, "activity-unknown", "id-unknown")
@@ -79,9 +80,9 @@ def list_appeals(query: dict[str, Any]) -> Any:
 @blueprint.post("/v1/appeals/<appeal_id>/decisions")
 @requires("staff", role="operator")
 @blueprint.arguments(AppealDecisionRequest)
+@blueprint.repeatable(answer_is_kept=False)
 @blueprint.response(201, AppealView)
 @blueprint.doc(responses={"200": DECIDED_BEFORE})
-@blueprint.refusals(400, "idempotency-key-malformed")
 @blueprint.refusals(404, "appeal-unknown", "id-unknown")
 @blueprint.refusals(
     409,

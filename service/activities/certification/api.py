@@ -87,6 +87,7 @@ def list_batch_activities(query: dict[str, Any], batch_id: str) -> Any:
 @blueprint.post("/v1/certification-batches/<batch_id>/decisions")
 @requires("staff", role="verifier")
 @blueprint.arguments(BatchDecisionRequest)
+@blueprint.repeatable()
 @blueprint.response(201, BatchDecisionView)
 @blueprint.doc(responses={"200": DECIDED_BEFORE})
 @blueprint.refusals(404, "batch-unknown", "id-unknown")

@@ -15,7 +15,7 @@ from service.activities.corrections.invalidations import (
 from service.activities.corrections.records import whose_activity, whose_record
 from service.activities.corrections.restatements import read_correction
 from service.activities.corrections.schemas import (
-    CorrectionRequest,
+    CORRECTION_REQUEST,
     CorrectionView,
     InvalidationRequest,
     InvalidationView,
@@ -50,10 +50,12 @@ DECIDED_BEFORE = {
 @blueprint.doc(
     requestBody={
         "required": True,
-        "content": {"application/json": {"schema": CorrectionRequest}},
+        "description": "What a restated record has, or that there never was such an act.",
+        "content": {"application/json": {"schema": CORRECTION_REQUEST}},
     },
     responses={"200": CORRECTED_BEFORE},
 )
+@blueprint.repeatable()
 @blueprint.response(201, CorrectionView)
 @blueprint.refusals(404, "activity-unknown", "id-unknown")
 @blueprint.refusals(
@@ -100,9 +102,9 @@ def create_correction(activity_id: str) -> Response:
 @blueprint.post("/v1/activities/<activity_id>/invalidations")
 @requires("staff", role="operator")
 @blueprint.arguments(InvalidationRequest)
+@blueprint.repeatable(answer_is_kept=False)
 @blueprint.response(201, InvalidationView)
 @blueprint.doc(responses={"200": DECIDED_BEFORE})
-@blueprint.refusals(400, "idempotency-key-malformed")
 @blueprint.refusals(404, "activity-unknown", "id-unknown")
 @blueprint.refusals(409, "nothing-to-invalidate")
 def create_invalidation(body: dict[str, Any], activity_id: str) -> Response:
@@ -124,9 +126,9 @@ def create_invalidation(body: dict[str, Any], activity_id: str) -> Response:
 
 @blueprint.post("/v1/activities/<activity_id>/invalidations/approvals")
 @requires("staff", role="operator")
+@blueprint.repeatable(answer_is_kept=False)
 @blueprint.response(201, InvalidationView)
 @blueprint.doc(responses={"200": DECIDED_BEFORE})
-@blueprint.refusals(400, "idempotency-key-malformed")
 @blueprint.refusals(404, "activity-unknown", "id-unknown")
 @blueprint.refusals(
     409, "invalidation-not-proposed", "nothing-to-invalidate", "second-person-needed"

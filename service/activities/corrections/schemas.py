@@ -1,6 +1,6 @@
 """The shapes of corrections and invalidations at the HTTP edge."""
 
-from typing import Any
+from typing import Any, Final
 
 from marshmallow import Schema, fields, validate
 
@@ -11,23 +11,30 @@ from service.activities.corrections.restatements import REASON_MAX
 from service.activities.reasons import sentence
 from service.messages import Language
 
+REASON: Final = validate.Length(1, REASON_MAX)
+REASON_SAYS: Final = {"description": "Why; it is kept with the citizen's records."}
 
-class CorrectionRequest(Schema):
-    """Body of POST /v1/activities/{id}/corrections: the whole record as it should have been.
 
-    Or `reason` and `withdrawn: true` alone, when there never was such an act.
-    """
+class RestatementRequest(Schema):
+    """The whole record as it should have been."""
 
-    reason = fields.String(
-        required=True,
-        validate=validate.Length(1, REASON_MAX),
-        metadata={"description": "Why; it is kept with the citizen's records."},
-    )
-    started_at = fields.AwareDateTime(format="iso")
-    ended_at = fields.AwareDateTime(format="iso")
-    activity_data = fields.Dict(metadata={"example": {"distance_m": 8200}})
+    reason = fields.String(required=True, validate=REASON, metadata=REASON_SAYS)
+    started_at = fields.AwareDateTime(required=True, format="iso")
+    ended_at = fields.AwareDateTime(required=True, format="iso")
+    activity_data = fields.Dict(required=True, metadata={"example": {"distance_m": 8200}})
     behavior = fields.String(metadata={"description": "As it was; it cannot be another."})
-    withdrawn = fields.Boolean(metadata={"description": "There never was such an act."})
+    withdrawn = fields.Boolean(validate=validate.OneOf([False]))
+
+
+class WithdrawalRequest(Schema):
+    """There never was such an act."""
+
+    reason = fields.String(required=True, validate=REASON, metadata=REASON_SAYS)
+    withdrawn = fields.Boolean(required=True, validate=validate.OneOf([True]))
+
+
+CORRECTION_REQUEST: Final = {"oneOf": [RestatementRequest, WithdrawalRequest]}
+"""Body of POST /v1/activities/{id}/corrections."""
 
 
 class AmountView(Schema):

@@ -33,6 +33,13 @@ from service.web.refusals import (
 )
 
 INTAKE = "carbon.intake"
+PREFER = {
+    "in": "header",
+    "name": "Prefer",
+    "required": False,
+    "schema": {"type": "string", "example": "return=minimal"},
+    "description": "`return=minimal`: certified lines are counted and not listed.",
+}
 NDJSON = ("application/x-ndjson", "application/ndjson")
 
 blueprint = Blueprint("activities", __name__, description="Acts, their verdicts and reasons")
@@ -52,7 +59,8 @@ def intake() -> Intake:
         "required": True,
         "description": "At most 10,000 lines, each one activity; plain or gzip.",
         "content": {"application/x-ndjson": {"schema": schemas.ActivityLine}},
-    }
+    },
+    parameters=[PREFER],
 )
 @blueprint.response(200, schemas.FeedView)
 @blueprint.refusals(400, "feed-empty", "feed-not-gzip")

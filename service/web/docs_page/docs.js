@@ -38,7 +38,8 @@ function typeNodes(schema) {
     const name = nameOf(schema.$ref);
     return [element("a", { href: "#schema-" + name }, name)];
   }
-  if (schema.anyOf) return schema.anyOf.flatMap((each, index) => [index ? " | " : "", ...typeNodes(each)]);
+  const either = schema.anyOf || schema.oneOf;
+  if (either) return either.flatMap((each, index) => [index ? " | " : "", ...typeNodes(each)]);
   if ("const" in schema) return [element("code", {}, String(schema.const))];
   const type = Array.isArray(schema.type) ? schema.type.join(" | ") : schema.type || "any";
   if (type === "array") return ["array of ", ...typeNodes(schema.items)];
@@ -103,7 +104,8 @@ function exampleOf(node, document_) {
   if ("example" in schema) return schema.example;
   if ("const" in schema) return schema.const;
   if (schema.enum) return schema.enum[0];
-  if (schema.anyOf) return exampleOf(schema.anyOf[0], document_);
+  const either = schema.anyOf || schema.oneOf;
+  if (either) return exampleOf(either[0], document_);
   const type = Array.isArray(schema.type) ? schema.type[0] : schema.type;
   if (type === "array") return [exampleOf(schema.items, document_)];
   if (type === "object") {
@@ -129,7 +131,8 @@ function curlOf(path, method, operation, body, document_) {
 }
 
 function bodyNodes(body, document_) {
-  const tables = Object.values(body.content).map((media) => propertyTable(resolved(media.schema, document_) || {}));
+  const shapes = Object.values(body.content).flatMap((media) => (media.schema && media.schema.oneOf) || [media.schema]);
+  const tables = shapes.map((schema) => propertyTable(resolved(schema, document_) || {}));
   return [element("h3", {}, "Body 请求体"), element("p", {}, body.description || "", ...contentNodes(body.content)), ...tables];
 }
 
