@@ -39,7 +39,7 @@ from service.web.blueprint import Blueprint
 from service.web.context import raw_transaction
 from service.web.idempotency import requested_key
 from service.web.pagination import Page, PageQuery, Position, list_view
-from service.web.refusals import IdempotencyKeyReused
+from service.web.refusals import FieldFault, IdempotencyKeyReused
 
 blueprint = Blueprint("ledger", __name__, url_prefix="/v1", description="Where points went")
 
@@ -48,6 +48,9 @@ SPENDING_CHECK: Final = "carbon.spending_check"
 
 Called in the transaction that spends; it raises what forbids it.
 """
+CREATED_AT: Final = {
+    "Location": {"description": "Of the retirement.", "schema": {"type": "string"}}
+}
 SpendingCheck = Callable[[psycopg.Connection[Any], UUID], None]
 
 
@@ -87,7 +90,7 @@ def read_transfer(transfer_id: str) -> dict[str, Any]:
 @requires("citizen")
 @blueprint.arguments(RetirementRequest)
 @blueprint.repeatable(answer_is_kept=False)
-@blueprint.response(201, RetirementView)
+@blueprint.response(201, RetirementView, headers=CREATED_AT)
 @blueprint.refusals(403, "account-frozen", "spending-held")
 @blueprint.refusals(409, "insufficient-points", "insufficient-grams")
 @blueprint.refusals(422, "amount-invalid", "idempotency-key-reused")
@@ -105,8 +108,11 @@ def create_retirement(body: dict[str, Any]) -> Any:
     outcome.raise_refusal()
     with raw_transaction() as connection:
         kept = retired(connection, citizen_id, posting_id)
-    headers = {"Idempotent-Replayed": "true"} if outcome.is_repeat else {}
-    return retirement_view(kept), 201, headers
+    told = retirement_view(kept)
+    headers = {"Location": f"/v1/me/retirements/{told['id']}"}
+    if outcome.is_repeat:
+        headers["Idempotent-Replayed"] = "true"
+    return told, 201, headers
 
 
 def _require_may_spend(
@@ -128,8 +134,16 @@ def _retire_once(
         return carry_out(connection, citizen_id, posting_id, wish)
     except PostingConflict as conflict:
         raise IdempotencyKeyReused(
-            "This Idempotency-Key belongs to another request. Please choose a new key."
+            "This Idempotency-Key belongs to another request. Please choose a new key.",
+            errors=[_differing(conflict.members["field"])],
         ) from conflict
+
+
+def _differing(field: str) -> FieldFault:
+    """Return the fault of a member that is not as it was under the same key."""
+    return FieldFault(
+        f"/{field}", "value-not-allowed", "It was another one under this key the first time."
+    )
 
 
 @blueprint.get("/me/retirements")

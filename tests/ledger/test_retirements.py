@@ -92,6 +92,15 @@ class TestARetirement:
         alone = client.get(f"/v1/me/retirements/{first['id']}", headers=headers)
         assert alone.get_json() == first
 
+    def test_says_where_it_is_read_again(
+        self, retire: Retire, citizen: UUID, client: FlaskClient, as_caller: Headers
+    ) -> None:
+        answers = [retire(citizen, {"points": 1}, "k1") for _ in range(2)]
+
+        places = {answer.headers["Location"] for answer in answers}
+        again = [client.get(place, headers=as_caller(citizen)).get_json() for place in places]
+        assert again == [answers[0].get_json()]
+
     def test_of_somebody_else_does_not_exist(
         self, retire: Retire, citizen: UUID, client: FlaskClient, as_caller: Headers
     ) -> None:
@@ -177,10 +186,16 @@ class TestUnderOneKey:
         assert retire(citizen, {"points": 31}, a_key()).status_code == 201
 
     @pytest.mark.parametrize(
-        "other", [{"points": 4}, {"reduction_g": 3}, {"points": 3, "purpose": "another"}]
+        ("other", "pointer"),
+        [
+            ({"points": 4}, "/points"),
+            ({"reduction_g": 3}, "/points"),
+            ({"points": 3, "purpose": "another"}, "/purpose"),
+            ({"points": 3, "beneficiary": "another"}, "/beneficiary"),
+        ],
     )
-    def test_another_wish_is_a_contradiction(
-        self, retire: Retire, citizen: UUID, other: dict[str, Any]
+    def test_another_wish_is_a_contradiction_and_says_where(
+        self, retire: Retire, citizen: UUID, other: dict[str, Any], pointer: str
     ) -> None:
         key = a_key()
         retire(citizen, {"points": 3}, key)
@@ -189,6 +204,7 @@ class TestUnderOneKey:
 
         assert response.status_code == 422
         assert response.get_json()["code"] == "idempotency-key-reused"
+        assert [fault["pointer"] for fault in response.get_json()["errors"]] == [pointer]
 
     def test_two_citizens_retire_each_her_own(
         self, retire: Retire, citizen: UUID, runtime: Runtime
