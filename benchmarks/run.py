@@ -112,7 +112,11 @@ class Bench:
     def _spending(self, *, hot: bool = False) -> Figures:
         url = self.settings.database_url
         load = wallets.measure(url, self.wallets, self.seconds, hot=hot)
-        return {**_figures(load), "errors": load.refused}
+        return {
+            **_figures(load),
+            "pair_p99_ms": round(load.pair_percentile_ms(0.99), 1),
+            "errors": load.refused,
+        }
 
     def _seal(self) -> Figures:
         """Wait for heads while feeds come in as fast as they are taken."""

@@ -69,8 +69,20 @@ def _rows(citizen_ids: list[UUID], source_id: UUID, part: int) -> Rows:
         digest = "\\x" + uuid4().hex * 2
         activities.append(
             (
-                *(citizen, activity, source_id.hex, batch, f"limit-{part}-{number}", "metro_ride"),
-                *("signed", basis, "1", digest, "certified", NULL, NULL, "383", "383", "f"),
+                *(citizen, activity, source_id.hex, batch, f"limit-{part}-{number}", "0"),
+                *(
+                    "metro_ride",
+                    "signed",
+                    basis,
+                    "1",
+                    digest,
+                    "certified",
+                    NULL,
+                    NULL,
+                    "383",
+                    "383",
+                    "f",
+                ),
             )
         )
         started, ended = "2026-01-01T08:00:00+00:00", "2026-01-01T08:20:00+00:00"
