@@ -15,7 +15,7 @@ from service.transparency.proving import proof_of
 
 PROBE_EVERY_S = 0.1
 LOOK_EVERY_S = 0.02
-GIVE_UP_AFTER_S = 30.0
+GIVE_UP_AFTER_S = 600.0
 LAST_DAY = date(2028, 12, 31).isoformat()
 
 
