@@ -53,16 +53,24 @@ class Accounts:
 
     def __getitem__(self, citizen_id: str) -> LockedAccount:
         """Return a locked account by the citizen's id in hexadecimal."""
+        return self._read()[citizen_id]
+
+    def erased(self) -> set[str]:
+        """Return the citizens among them who were erased."""
+        accounts = self._read().values()
+        return {account.citizen_id for account in accounts if account.secret is None}
+
+    def _read(self) -> dict[str, LockedAccount]:
         if self._by_citizen is None:
             rows = (row for cursor in self._taken for row in cursor.fetchall())
             self._by_citizen = {row[0]: LockedAccount._make(row) for row in rows}
-        return self._by_citizen[citizen_id]
+        return self._by_citizen
 
     def owe(self, citizen_id: str, points: int, reduction_g: int) -> None:
         """Keep up with a change of what she owes, for what follows under the same lock."""
-        account = self[citizen_id]
-        assert self._by_citizen is not None  # noqa: S101  it has just been read
-        self._by_citizen[citizen_id] = account._replace(
+        accounts = self._read()
+        account = accounts[citizen_id]
+        accounts[citizen_id] = account._replace(
             owed_points=account.owed_points + points, owed_g=account.owed_g + reduction_g
         )
 

@@ -266,13 +266,15 @@ class Part:
         An erasure blots her secret out under the lock of her account, and then deletes: what was
         written before it goes as well, and what comes after must not be written.
         """
-        there: list[Candidate] = []
-        for each in candidates:
-            if accounts[each.citizen_id].secret is None:
-                self.outcomes.append(unstored(each.line, each.external_id, LINK_MISSING))
-            else:
-                there.append(each)
-        return there
+        erased = accounts.erased()
+        if not erased:
+            return candidates
+        self.outcomes += [
+            unstored(each.line, each.external_id, LINK_MISSING)
+            for each in candidates
+            if each.citizen_id in erased
+        ]
+        return [each for each in candidates if each.citizen_id not in erased]
 
     def _hand_out(self) -> None:
         """Give each feed the answers to its lines."""
