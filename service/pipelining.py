@@ -123,9 +123,7 @@ class PipelinedConnection:
             binary: whether the rows come in PostgreSQL's binary form.
         """
         statement = _statement(query)
-        if isinstance(values, Mapping):
-            values = [values[name] for name in statement.parameters]
-        sent = [_text(value) for value in values]
+        sent = _values_of(statement, values)
         answer = Answer(self)
         self._waiting.append(_Asked(statement, sent, binary, answer))
         return answer
@@ -239,12 +237,10 @@ class Reader:
             psycopg.Error: the statement has failed, or the server went away.
         """
         statement = _statement(query)
-        if isinstance(values, Mapping):
-            values = [values[name] for name in statement.parameters]
         if statement not in self._known:
             self._take(self.connection.pgconn.prepare(statement.name, statement.text))
             self._known.add(statement)
-        sent = [_text(value) for value in values]
+        sent = _values_of(statement, values)
         # A null is None, which the types of psycopg do not say here.
         result = self.connection.pgconn.exec_prepared(statement.name, sent)  # type: ignore[arg-type]
         rows = self._take(result)
@@ -293,6 +289,13 @@ def _statement(query: str) -> Statement:
     text = _PLACEHOLDER.sub(placed, query).encode()
     name = b"gathered_" + hashlib.sha256(text).hexdigest()[:32].encode()
     return Statement(name, text, tuple(names))
+
+
+def _values_of(statement: Statement, values: Values) -> list[bytes | None]:
+    """Return values in the order of their places."""
+    if isinstance(values, Mapping):
+        values = [values[name] for name in statement.parameters]
+    return [_text(value) for value in values]
 
 
 def _is_forgotten(results: Sequence[PGresult]) -> bool:

@@ -5,10 +5,10 @@ from datetime import date
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from service.ledger.accounts import Accounts, lock_account
+from service.ledger.accounts import lock_account
 from service.ledger.apportioning import Line, parts_of
 from service.ledger.carrying import require_carry_date
-from service.ledger.errors import CaptureUnknown, capture_exceeded, grams_owed
+from service.ledger.errors import CaptureExceeded, CaptureUnknown, GramsOwed
 from service.ledger.postings import Outcome, Posting, Terms, require_amount
 from service.ledger.story import Story, ask_story, movements_back, movements_of
 from service.pipelining import Connection
@@ -88,7 +88,8 @@ def restore(
     posting.hold_id, posting.party = captured.hold_id, captured.party
     wanted = captured.points_left if points is None else points
     if not 0 < wanted <= captured.points_left:
-        return _refuse_exceeded(posting, accounts, wanted, captured.points_left)
+        left = captured.points_left
+        return posting.refuse(accounts, CaptureExceeded, asked=wanted, left=left)
     parts = parts_of(captured.lines, wanted, backwards=True)
     return posting.carry_out(accounts, movements_back("restore", parts, carry_to))
 
@@ -132,19 +133,14 @@ def pool(
     posting.hold_id = captured.hold_id
     wanted = captured.points_left if points is None else points
     if not 0 < wanted <= captured.points_left:
-        return _refuse_exceeded(posting, accounts, wanted, captured.points_left)
+        left = captured.points_left
+        return posting.refuse(accounts, CaptureExceeded, asked=wanted, left=left)
     parts = parts_of(captured.lines, wanted, backwards=False)
     grams = sum(part.reduction_g for part in parts)
     spare = _redeemed_g(connection, citizen_id) - accounts[citizen_id.hex].owed_g
     if grams > spare:
-        owed = {"asked": grams, "available": spare}
-        return posting.refuse(accounts, grams_owed(**owed), **owed)
+        return posting.refuse(accounts, GramsOwed, asked=grams, available=spare)
     return posting.carry_out(accounts, movements_of("pool", parts))
-
-
-def _refuse_exceeded(posting: Posting, accounts: Accounts, wanted: int, left: int) -> Outcome:
-    exceeded = {"asked": wanted, "left": left}
-    return posting.refuse(accounts, capture_exceeded(**exceeded), **exceeded)
 
 
 def _redeemed_g(connection: Connection, citizen_id: UUID) -> int:

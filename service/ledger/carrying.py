@@ -10,7 +10,7 @@ from service import clock
 from service.bulk import Row, array_of, insert_rows
 from service.db import Database
 from service.ledger.accounts import lock_account, lock_accounts
-from service.ledger.errors import CarryDateInvalid, nothing_to_carry
+from service.ledger.errors import CarryDateInvalid, NothingToCarry
 from service.ledger.expiry import BookedRun, book_in_chunks
 from service.ledger.lots import ask_live_lots, has_lapsed, live_lots
 from service.ledger.postings import (
@@ -101,8 +101,7 @@ def extend(
     lots = live_lots(ask_live_lots(connection, citizen_id))
     lot = next((lot for lot in lots if lot.expires_on == expires_on), None)
     if lot is None:
-        of_lot = {"expires_on": expires_on.isoformat()}
-        return posting.refuse(accounts, nothing_to_carry(**of_lot), **of_lot)
+        return posting.refuse(accounts, NothingToCarry, expires_on=expires_on.isoformat())
     return posting.carry_out(accounts, _moved(expires_on, carry_to, lot.points, lot.reduction_g))
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from service.ledger.accounts import lock_account
 from service.ledger.apportioning import parts_of, shares_by_points
 from service.ledger.carrying import require_carry_date
-from service.ledger.errors import hold_exceeded, points_short
+from service.ledger.errors import HoldExceeded, InsufficientPoints
 from service.ledger.lots import ask_live_lots, live_lots
 from service.ledger.postings import Movement, Outcome, Posting, Terms, require_amount
 from service.ledger.story import Story, ask_story, movements_back, movements_of
@@ -41,8 +41,7 @@ def hold(connection: Connection, citizen_id: UUID, posting_id: UUID, points: int
     shares = shares_by_points(live_lots(asked), points)
     held = sum(share.points for share in shares)
     if held < points:
-        short = {"asked": points, "available": held}
-        return posting.refuse(accounts, points_short(**short), **short)
+        return posting.refuse(accounts, InsufficientPoints, asked=points, available=held)
     movements = [Movement("hold", *share, hold_line=n) for n, share in enumerate(shares)]
     return posting.carry_out(accounts, movements)
 
@@ -88,8 +87,7 @@ def release(
     held = sum(line.points_left for line in lines)
     wanted = held if points is None else points
     if not 0 < wanted <= held:
-        exceeded = {"asked": wanted, "held": held}
-        return posting.refuse(accounts, hold_exceeded(**exceeded), **exceeded)
+        return posting.refuse(accounts, HoldExceeded, asked=wanted, held=held)
     parts = parts_of(lines, wanted, backwards=True)
     return posting.carry_out(accounts, movements_back("release", parts, carry_to))
 
@@ -130,7 +128,6 @@ def capture(
     lines = Story.read(story).held_lines()
     held = sum(line.points_left for line in lines)
     if points > held:
-        exceeded = {"asked": points, "held": held}
-        return posting.refuse(accounts, hold_exceeded(**exceeded), **exceeded)
+        return posting.refuse(accounts, HoldExceeded, asked=points, held=held)
     parts = parts_of(lines, points, backwards=False)
     return posting.carry_out(accounts, movements_of("capture", parts))

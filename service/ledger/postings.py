@@ -183,14 +183,15 @@ class Posting:
                 break
         return lines
 
-    def refuse(self, accounts: Accounts, refusal: DomainError, **params: Any) -> Outcome:
+    def refuse(self, accounts: Accounts, refused: type[DomainError], **params: Any) -> Outcome:
         """Write down that it is refused, for ever.
 
         Args:
             accounts: with the citizen's.
-            refusal: one of `service.ledger.errors.VERDICTS`.
-            params: what makes it again.
+            refused: one of `service.ledger.errors.VERDICTS`.
+            params: what makes its sentence, now and for every repeat.
         """
+        refusal = verdict(refused.code, params)
         moved_at = accounts[self.citizen_id.hex].moved_at
         encoded = msgspec.json.encode(params).decode()
         self.connection.execute(REFUSE, (self.citizen_id, self.id, refusal.code, encoded, moved_at))

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from service.ledger.accounts import lock_account
 from service.ledger.apportioning import LiveLot, Share, shares_by_grams, shares_by_points
-from service.ledger.errors import AmountInvalid, grams_owed, grams_short, points_short
+from service.ledger.errors import AmountInvalid, GramsOwed, InsufficientGrams, InsufficientPoints
 from service.ledger.lots import ask_live_lots, live_lots
 from service.ledger.postings import Movement, Outcome, Posting, Terms, require_amount
 from service.pipelining import Connection
@@ -80,11 +80,11 @@ def _spend(connection: Connection, citizen_id: UUID, posting_id: UUID, terms: Te
     shares = _shares(lots, terms)
     short = _short_of(shares, terms)
     if short is not None:
-        refuse = grams_short if terms.points is None else points_short
-        return posting.refuse(accounts, refuse(**short), **short)
+        refused = InsufficientGrams if terms.points is None else InsufficientPoints
+        return posting.refuse(accounts, refused, **short)
     owed = _owed_of(lots, shares, accounts[citizen_id.hex].owed_g)
     if terms.kind == "donate" and owed is not None:
-        return posting.refuse(accounts, grams_owed(**owed), **owed)
+        return posting.refuse(accounts, GramsOwed, **owed)
     return posting.carry_out(accounts, [Movement(terms.kind, *share) for share in shares])
 
 
