@@ -47,14 +47,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs": EDGE,
     "embedded": {"errors", "redis", "settings"},
     "methodologies": {"units", "errors"},
-    "partners": EDGE | {"web"},
+    "partners": EDGE | {"web", "jobs"},
     "identity": EDGE | {"web", "partners"},
     "ledger": EDGE | {"web"},
     "transparency": EDGE | {"web", "ledger", "jobs"},
     "activities": EDGE | {"web", "jobs", "identity", "partners", "ledger", "methodologies"},
     "sharding": EDGE,
     "demo": EDGE | {"identity", "partners", "activities"},
-    "reports": EDGE | {"web", "ledger", "activities", "methodologies"},
+    "rewards": EDGE
+    | {"web", "jobs", "identity", "partners", "ledger", "activities", "transparency"},
+    "reports": EDGE
+    | {"web", "ledger", "activities", "methodologies", "identity", "partners", "rewards"},
 }
 """Who may import whom; packages and modules of `service`. What is not here composes the rest."""
 

@@ -23,6 +23,6 @@ class IdempotencyKey(Base):
 
     __table_args__ = (
         CheckConstraint("octet_length(fingerprint) = 32", name="fingerprint_is_sha256"),
-        CheckConstraint("status BETWEEN 200 AND 299", name="answer_is_a_success"),
+        CheckConstraint("status BETWEEN 200 AND 499", name="answer_is_no_fault"),
         Index(None, "recorded_at"),
     )

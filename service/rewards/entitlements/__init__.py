@@ -1,0 +1,1 @@
+"""Documents that a partner verifies without asking us."""

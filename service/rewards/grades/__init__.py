@@ -1,0 +1,1 @@
+"""How green a citizen is, by published rules, with the reasons."""

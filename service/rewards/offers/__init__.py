@@ -1,0 +1,1 @@
+"""What partners offer, on which terms, and how much of it is taken."""

@@ -1,0 +1,1 @@
+"""A redemption from its quote to its end, every step a record."""
