@@ -25,7 +25,7 @@ STONES = {
     "bulk",
 }
 """Foundation modules that know nothing of the business and may be used by every package."""
-EDGE = STONES | {"access_tokens", "keys", "runtime"}
+EDGE = STONES | {"access_tokens", "documents", "keys", "runtime"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "durable_files": set(),
     "keys": {"durable_files", "errors"},
     "access_tokens": {"clock", "errors", "ids", "keys"},
+    "documents": {"errors", "keys"},
     "runtime": {"db", "keys", "redis", "settings"},
     "web": EDGE,
     "jobs": EDGE,
