@@ -24,6 +24,8 @@ CREATE TABLE partner_profile (
 )
 """
 
+CHANGE_KINDS = "'added', 'suspended', 'resumed', 'keys_rotated'"
+
 PARTNER_EVENT = """
 CREATE TABLE partner_event (
     partner_id uuid NOT NULL,
@@ -117,6 +119,12 @@ CREATE TABLE webhook_delivery (
 
 
 def upgrade() -> None:
+    kinds = f"{CHANGE_KINDS}, 'profile_changed'"
+    op.execute("ALTER TABLE partner_change DROP CONSTRAINT ck_partner_change_kind_is_known")
+    op.execute(
+        "ALTER TABLE partner_change ADD CONSTRAINT ck_partner_change_kind_is_known"
+        f" CHECK (kind IN ({kinds}))"
+    )
     op.execute(PARTNER_PROFILE)
     grant("partner_profile", app="SELECT, INSERT, UPDATE")
     op.execute(PARTNER_EVENT)
@@ -154,3 +162,9 @@ def downgrade() -> None:
     ):
         op.execute(f"DROP TABLE {table}")
     op.execute("DROP FUNCTION refuse_second_place")
+    op.execute("ALTER TABLE partner_change DROP CONSTRAINT ck_partner_change_kind_is_known")
+    # The changes of profiles that were written down stay: that table only grows.
+    op.execute(
+        "ALTER TABLE partner_change ADD CONSTRAINT ck_partner_change_kind_is_known"
+        f" CHECK (kind IN ({CHANGE_KINDS})) NOT VALID"
+    )

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Response, request
 
 from service.partners.assertions import ALGORITHMS, AUTH_METHOD
-from service.partners.organisations import ROLES
+from service.partners.scopes import ROLES, SCOPES
 from service.partners.tokens import FORM, GRANT, TokenEndpoint
 from service.web.access import requires
 from service.web.blueprint import Blueprint
@@ -28,7 +28,10 @@ TOKEN_FORM = {
             "type": "string",
             "description": "A JWT signed with a registered key; audience: our issuer, alone.",
         },
-        "scope": {"type": "string", "description": "Some of the partner's roles; all by default."},
+        "scope": {
+            "type": "string",
+            "description": "Some of the partner's roles and scopes; all of them by default.",
+        },
     },
 }
 
@@ -60,7 +63,7 @@ def read_metadata() -> Response:
             "issuer": issuer,
             "token_endpoint": f"{issuer}/oauth/token",
             "jwks_uri": f"{issuer}/.well-known/jwks.json",
-            "scopes_supported": sorted(ROLES),
+            "scopes_supported": sorted(ROLES | SCOPES),
             "response_types_supported": [],
             "grant_types_supported": [GRANT],
             "token_endpoint_auth_methods_supported": [AUTH_METHOD],

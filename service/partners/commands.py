@@ -10,7 +10,6 @@ import click
 from service.ids import PARTNER, public_id
 from service.partners.errors import KeySetInvalid
 from service.partners.organisations import (
-    ROLES,
     LinkProof,
     Partner,
     PartnerTerms,
@@ -20,6 +19,7 @@ from service.partners.organisations import (
     replace_keys,
     set_state,
 )
+from service.partners.scopes import ROLES
 from service.partners.tools import new_key_command, token_command
 from service.runtime import Runtime
 

@@ -58,20 +58,49 @@ class PartnerChange(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     partner_id: Mapped[UUID] = mapped_column(ForeignKey("partner.id"))
-    kind: Mapped[str] = mapped_column(Text, comment="added, suspended, resumed, keys_rotated")
+    kind: Mapped[str] = mapped_column(
+        Text, comment="added, suspended, resumed, keys_rotated, profile_changed"
+    )
     reason: Mapped[str] = mapped_column(Text)
     key_ids: Mapped[list[str]] = mapped_column(ARRAY(Text), comment="the keys from then on")
     recorded_at: Mapped[RecordedAt]
 
     __table_args__ = (
         CheckConstraint(
-            "kind IN ('added', 'suspended', 'resumed', 'keys_rotated')", name="kind_is_known"
+            "kind IN ('added', 'suspended', 'resumed', 'keys_rotated', 'profile_changed')",
+            name="kind_is_known",
         ),
     )
 
 
+class PartnerProfile(Base):
+    """How a partner is spoken with; without a row, by the defaults."""
+
+    __tablename__ = "partner_profile"
+
+    partner_id: Mapped[UUID] = mapped_column(ForeignKey("partner.id"), primary_key=True)
+    reach: Mapped[str] = mapped_column(
+        Text, server_default="public", comment="loopback: it runs beside the service"
+    )
+    signatures: Mapped[str] = mapped_column(
+        Text, server_default="optional", comment="required: it signs each message that changes"
+    )
+    scopes: Mapped[list[str] | None] = mapped_column(
+        ARRAY(Text), comment="the most it can get; null: whatever its roles bring"
+    )
+    status_url: Mapped[str | None] = mapped_column(
+        Text, comment="where we ask it what became of a redemption"
+    )
+    recorded_at: Mapped[RecordedAt]
+
+    __table_args__ = (
+        CheckConstraint("reach IN ('public', 'loopback')", name="reach_is_known"),
+        CheckConstraint("signatures IN ('optional', 'required')", name="signatures_is_known"),
+    )
+
+
 class ClientAssertion(Base):
-    """A signed client assertion that was used once and will not be accepted again."""
+    """A client assertion or message signature that was used once and is not accepted again."""
 
     __tablename__ = "client_assertion"
 

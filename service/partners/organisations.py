@@ -14,10 +14,10 @@ from psycopg.types.json import Jsonb
 
 from service.partners.errors import PartnerNameTaken, PartnerTermsInvalid, PartnerUnknown
 from service.partners.key_sets import checked_key_set, key_ids
+from service.partners.scopes import ROLES
 
 LinkProof = Literal["none", "source"]
 
-ROLES = frozenset({"source", "bank", "insurer", "merchant", "verifier", "buyer"})
 REMEMBERED_S = 5.0
 LONGEST_SETTLEMENT_DELAY_DAYS = 90
 LONGEST_NAME = 64

@@ -28,6 +28,8 @@ from service.ids import PARTNER, uuid_of
 from service.partners.assertions import AUTH_METHOD, ClientAssertion
 from service.partners.key_sets import public_keys
 from service.partners.organisations import Partner, key_set_of, partners_by_id
+from service.partners.profiles import Profile, profile_of
+from service.partners.scopes import Grant, granted
 
 LIFETIME = timedelta(minutes=10)
 FORM = "application/x-www-form-urlencoded"
@@ -37,9 +39,14 @@ GRANT = ClientCredentialsGrant.GRANT_TYPE
 class Client:
     """A partner as Authlib asks about it."""
 
-    def __init__(self, partner: Partner, keys: KeySet) -> None:
+    def __init__(self, partner: Partner, profile: Profile, keys: KeySet) -> None:
         self.partner = partner
+        self.profile = profile
         self.keys = keys
+
+    def granted(self, asked: str | None) -> Grant | None:
+        """Return what it gets that asks for some scope; None: it may not have it."""
+        return granted(self.partner.roles, self.profile.scopes, asked or "")
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         """Say whether it may prove itself this way."""
@@ -84,7 +91,8 @@ class TokenEndpoint(AuthorizationServer):  # type: ignore[misc]  # Authlib has n
         partner = partners_by_id(self._connection, [partner_id]).get(partner_id)
         if partner is None or not partner.is_active:
             return None
-        return Client(partner, public_keys(key_set_of(self._connection, partner_id)))
+        profile = profile_of(self._connection, partner_id)
+        return Client(partner, profile, public_keys(key_set_of(self._connection, partner_id)))
 
     def save_token(self, token: dict[str, Any], request: OAuth2Request) -> None:
         """Keep nothing: a token proves itself, and ends in ten minutes."""
@@ -103,33 +111,32 @@ class TokenEndpoint(AuthorizationServer):  # type: ignore[misc]  # Authlib has n
         return response
 
     def _token(self, *, client: Client, scope: str | None, **_: Any) -> dict[str, Any]:
-        partner = client.partner
-        roles = sorted(scope.split()) if scope else sorted(partner.roles)
+        partner, grant = client.partner, client.granted(scope)
+        assert grant is not None  # noqa: S101  the scope was validated before
         return {
             "access_token": self._tokens.issue(
                 "partner",
                 partner.id,
                 session_id=partner.id,  # its tokens live while it is not suspended
-                roles=roles,
-                scopes=roles,
+                roles=grant.roles,
+                scopes=grant.names,
                 name=partner.name,
                 lifetime=LIFETIME,
             ),
             "token_type": "Bearer",
             "expires_in": int(LIFETIME.total_seconds()),
-            "scope": " ".join(roles),
+            "scope": " ".join(sorted(grant.names)),
         }
 
 
 class _PartnerCredentials(ClientCredentialsGrant):  # type: ignore[misc]  # Authlib has no types
-    """Client credentials; a scope is a role, and narrows the token to it."""
+    """Client credentials; a scope narrows the token, see `scopes`."""
 
     TOKEN_ENDPOINT_AUTH_METHODS = (AUTH_METHOD,)
 
     def validate_requested_scope(self) -> None:
-        """Refuse a role that the partner does not have."""
-        asked = set((self.request.payload.scope or "").split())
-        if not asked <= self.request.client.partner.roles:
+        """Refuse a scope that the partner may not have."""
+        if self.request.client.granted(self.request.payload.scope) is None:
             raise InvalidScopeError
 
 

@@ -108,7 +108,8 @@ class TestAPartner:
 
         narrow = ask(partner.assertion(), scope="bank")
 
-        assert narrow.get_json()["scope"] == "bank"
+        assert "bank" in narrow.get_json()["scope"].split()
+        assert "source" not in narrow.get_json()["scope"].split()
         headers = {"Authorization": f"Bearer {narrow.get_json()['access_token']}"}
         assert client.get("/v1/source-links", headers=headers).status_code == 403
 
