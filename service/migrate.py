@@ -17,6 +17,7 @@ MODELS = (
     "service.ledger.models",
     "service.activities.models",
     "service.activities.corrections.models",
+    "service.rewards.offers.models",
     "service.transparency.models",
     "service.web.models",
 )
