@@ -13,6 +13,7 @@ MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
 MODELS = (
     "service.identity.models",
+    "service.identity.consents.models",
     "service.partners.models",
     "service.ledger.models",
     "service.activities.models",

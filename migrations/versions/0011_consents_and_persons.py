@@ -13,6 +13,8 @@ CREATE TABLE consent (
     citizen_id uuid NOT NULL,
     partner_id uuid NOT NULL,
     subject text NOT NULL,
+    recipient_name text NOT NULL DEFAULT '',
+    recipient_contact text NOT NULL DEFAULT '',
     purpose text NOT NULL,
     text_version smallint NOT NULL,
     text_digest bytea NOT NULL,
@@ -112,6 +114,10 @@ CREATE TABLE person_link (
 def upgrade() -> None:
     op.execute(CONSENT)
     op.execute("CREATE INDEX ix_consent_citizen_id ON consent (citizen_id)")
+    op.execute(
+        "CREATE UNIQUE INDEX uq_consent_authorised ON consent (citizen_id, partner_id, purpose)"
+        " WHERE state = 'authorised'"
+    )
     op.execute("CREATE INDEX ix_consent_partner_id_subject ON consent (partner_id, subject)")
     op.execute("CREATE INDEX ix_consent_valid_to ON consent (valid_to) WHERE state = 'authorised'")
     grant("consent", app="SELECT, INSERT, UPDATE")
