@@ -32,7 +32,7 @@ _encode = msgspec.json.Encoder().encode
 class DocumentInvalid(Invalid):
     """This is no document that we signed."""
 
-    code = "document-invalid"
+    code = "document-not-ours"
 
 
 def signed_document(keys: KeyRing, document_type: str, claims: Mapping[str, Any]) -> str:
