@@ -20,6 +20,7 @@ MODELS = (
     "service.activities.corrections.models",
     "service.rewards.offers.models",
     "service.transparency.models",
+    "service.rewards.settlement.models",
     "service.web.models",
 )
 

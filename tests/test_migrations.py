@@ -51,6 +51,10 @@ ONLY_GROW = (
     "log_head",
     "correction",
     "invalidation",
+    "settlement_batch_change",
+    "settlement_manifest",
+    "partner_file",
+    "exception_step",
 )
 
 REWRITES = {

@@ -1,4 +1,4 @@
-"""Leaves of the log that are no transfers: somebody was erased, a log key came or went.
+"""Leaves of the log that are no transfers: an erasure, a log key, a settlement manifest.
 
 An event is committed to as a transfer is: SHA-256 over a salt and its fields, each with its length
 (two bytes, the most significant first) before it. Its salt is stored beside it: an event holds
@@ -20,7 +20,7 @@ from service import clock
 from service.db import driver_connection
 from service.transparency.outside import Outside
 
-EventKind = Literal["erasure", "key_added", "key_retired"]
+EventKind = Literal["erasure", "key_added", "key_retired", "settlement_manifest"]
 
 FORMAT = b"carbon-log-event/1"
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)

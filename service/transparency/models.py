@@ -32,7 +32,7 @@ class LogIdentity(Base):
 
 
 class LogEvent(Base):
-    """A leaf that is no transfer: somebody was erased, a log key came or went."""
+    """A leaf that is no transfer: an erasure, a log key, a settlement manifest."""
 
     __tablename__ = "log_event"
 
@@ -49,7 +49,10 @@ class LogEvent(Base):
     )
 
     __table_args__ = (
-        CheckConstraint("kind IN ('erasure', 'key_added', 'key_retired')", name="kind_is_known"),
+        CheckConstraint(
+            "kind IN ('erasure', 'key_added', 'key_retired', 'settlement_manifest')",
+            name="kind_is_known",
+        ),
         CheckConstraint("length(salt) = 32", name="salt_has_32_bytes"),
         CheckConstraint("length(commitment) = 32", name="commitment_has_32_bytes"),
         Index("ix_log_event_xact_id", "xact_id"),
