@@ -21,12 +21,13 @@ from service.identity.spending import require_may_spend
 from service.leaving import consequences
 from service.ledger import api as ledger
 from service.partners import api as partners
+from service.partners.message_signatures import MessageCheck
 from service.reports import api as reports
 from service.runtime import Runtime
 from service.transparency import api as transparency
 from service.transparency.watching import LogWatch
 from service.web import health, openapi
-from service.web.access import SESSION_CHECK
+from service.web.access import MESSAGE_CHECK, SESSION_CHECK
 from service.web.blueprint import Blueprint
 from service.web.context import ACCESS_TOKENS, RUNTIME
 from service.web.edges import Edge
@@ -74,6 +75,7 @@ def create_app(runtime: Runtime) -> Flask:
     app.extensions[RUNTIME] = runtime
     app.extensions[ACCESS_TOKENS] = AccessTokens(runtime.keys, runtime.settings.issuer)
     app.extensions[SESSION_CHECK] = session_check(runtime)
+    app.extensions[MESSAGE_CHECK] = MessageCheck(runtime)
     app.extensions[CONSEQUENCES] = consequences(lambda: runtime.settings)
     app.extensions[ledger.SPENDING_CHECK] = require_may_spend
     app.extensions[intake.INTAKE] = Intake(runtime.database, runtime.keys)

@@ -5,10 +5,9 @@ repeated members, unknown header members, a key or an address of a key in the he
 that is not on our list.
 """
 
-import hashlib
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -23,6 +22,7 @@ from joserfc.jws import JWSRegistry
 from service import clock
 from service.errors import DomainError
 from service.ids import PARTNER, uuid_of
+from service.partners.single_use import is_first_use
 from service.web.json_bodies import read_json
 
 ALGORITHMS = ("ES256", "EdDSA", "Ed25519", "PS256")
@@ -103,23 +103,11 @@ class ClientAssertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authli
             raise _refused("This assertion was used before.")
 
     def validate_jti(self, claims: dict[str, Any], jti: str) -> bool:
-        """Use an assertion up and return whether it was unused; the primary key decides races."""
-        partner_id = uuid_of(PARTNER, claims["sub"])
-        now = clock.now()
-        self._connection.execute(
-            "DELETE FROM client_assertion WHERE partner_id = %s AND expires_at < %s",
-            [partner_id, now - timedelta(minutes=1)],
+        """Use an assertion up and return whether it was unused."""
+        ends_at = datetime.fromtimestamp(claims["exp"], UTC)
+        return is_first_use(
+            self._connection, uuid_of(PARTNER, claims["sub"]), jti.encode(), ends_at
         )
-        first = self._connection.execute(
-            "INSERT INTO client_assertion (partner_id, jti_digest, expires_at) VALUES (%s, %s, %s)"
-            " ON CONFLICT DO NOTHING RETURNING true",
-            [
-                partner_id,
-                hashlib.sha256(jti.encode()).digest(),
-                datetime.fromtimestamp(claims["exp"], UTC),
-            ],
-        ).fetchone()
-        return first is not None
 
     def _check_bounds(self, claims: dict[str, Any], now_s: int) -> None:
         if claims.get("aud") not in (self._issuer, [self._issuer]):

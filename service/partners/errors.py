@@ -1,6 +1,6 @@
 """What partners' matters can be refused for."""
 
-from service.errors import Conflict, Invalid, NotFound
+from service.errors import Conflict, Invalid, NotFound, Unauthenticated
 
 
 class PartnerUnknown(NotFound):
@@ -25,3 +25,15 @@ class KeySetInvalid(Invalid):
     """The key set cannot be registered."""
 
     code = "key-set-invalid"
+
+
+class SignatureMissing(Unauthenticated):
+    """The message has to be signed."""
+
+    code = "signature-missing"
+
+
+class SignatureInvalid(Unauthenticated):
+    """The message's signature does not hold."""
+
+    code = "signature-invalid"

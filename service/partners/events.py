@@ -1,6 +1,6 @@
 """What a partner is told of: one thin event for each change, written with the change itself.
 
-Its place in the partner's gapless row is given after the commit, see `sequencing`.
+Its place in the partner's gapless row is given after the commit, see `webhooks.sequencing`.
 """
 
 from typing import Final
@@ -21,8 +21,8 @@ def record_event(
     object_id: str,
     state: str,
     object_version: int,
-) -> None:
-    """Write an event down in the transaction of the change that it tells of.
+) -> UUID:
+    """Write an event down in the transaction of the change that it tells of, and return its id.
 
     Args:
         connection: inside the caller's transaction, under the lock of the object.
@@ -32,6 +32,8 @@ def record_event(
         state: of the object from now on.
         object_version: grows by one with each change of the object.
     """
+    event_id = uuid4()
     noun = event_type.partition(".")[0]
-    values = (partner_id, uuid4(), event_type, noun, object_id, state, object_version)
+    values = (partner_id, event_id, event_type, noun, object_id, state, object_version)
     connection.execute(WRITE, values)
+    return event_id

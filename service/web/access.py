@@ -26,6 +26,9 @@ CallerKind = Literal["anyone", "citizen", "partner", "staff"]
 
 SESSION_CHECK = "session_check"
 """`app.extensions` key of the callable `(session_id: UUID) -> bool` that identity registers."""
+MESSAGE_CHECK = "message_check"
+"""`app.extensions` key of the callable `(caller: Caller) -> None` that partners registers: it
+refuses a partner's message that is not signed as it has to be."""
 SESSIONS = "sessions"
 CALLER = "carbon.caller"
 DECLARATION = "_carbon_access"
@@ -144,6 +147,16 @@ class Gate:
         self._refuse_ended_session(caller, environ["REQUEST_METHOD"])
         environ[CALLER] = caller
         return caller
+
+    def judge_message(self, caller: Caller) -> None:
+        """Refuse a partner's message that is not signed as it has to be.
+
+        Raises:
+            Unauthenticated: the check says why.
+        """
+        check = self.extensions.get(MESSAGE_CHECK)
+        if check is not None:
+            check(caller)
 
     def _refuse_ended_session(self, caller: Caller, method: str) -> None:
         ask = self.extensions.get(SESSION_CHECK)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, current_app, request
 
+from service.access_tokens import Caller
 from service.errors import Unauthenticated
 from service.runtime import Runtime
 from service.web import access, health, problems, rate_limits
@@ -93,13 +94,17 @@ class Edge:
         except Unauthenticated:
             rate_limits.settle(self._limits.of_address(request.remote_addr or ""), environ)
             raise
-        if way.policy == "none":
-            return
+        if way.policy != "none":
+            self._settle(caller, way.policy)
+        if caller is not None and caller.kind == "partner":
+            self._gate.judge_message(caller)
+
+    def _settle(self, caller: Caller | None, policy: PolicyName) -> None:
         if caller is None:
             standing = self._limits.of_address(request.remote_addr or "")
         else:
-            standing = self._limits.of_caller(caller.id.hex, way.policy)
-        rate_limits.settle(standing, environ)
+            standing = self._limits.of_caller(caller.id.hex, policy)
+        rate_limits.settle(standing, request.environ)
 
     def _way_of(self, endpoint: str) -> Way:
         way = self._ways.get(endpoint)
