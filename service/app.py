@@ -21,6 +21,7 @@ from service.identity.spending import require_may_spend
 from service.leaving import consequences
 from service.ledger import api as ledger
 from service.partners import api as partners
+from service.partners.webhooks import feed_api as events
 from service.partners.message_signatures import MessageCheck
 from service.reports import api as reports
 from service.runtime import Runtime
@@ -49,6 +50,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     reports.blueprint,
     identity.blueprint,
     partners.blueprint,
+    events.blueprint,
 )
 
 

@@ -15,6 +15,7 @@ MODELS = (
     "service.identity.models",
     "service.identity.consents.models",
     "service.partners.models",
+    "service.partners.webhooks.models",
     "service.ledger.models",
     "service.activities.models",
     "service.activities.corrections.models",

@@ -148,6 +148,11 @@ def upgrade() -> None:
         "CREATE INDEX ix_webhook_delivery_due ON webhook_delivery (endpoint_id, next_attempt_at)"
         " WHERE state = 'waiting'"
     )
+    # For a partner's own list, newest first, of one state or of each.
+    op.execute(
+        "CREATE INDEX ix_webhook_delivery_partner_id"
+        " ON webhook_delivery (partner_id, state, seq, endpoint_id)"
+    )
     op.execute("CREATE UNIQUE INDEX uq_webhook_delivery_id ON webhook_delivery (id)")
     grant("webhook_delivery", app="SELECT, INSERT, UPDATE, DELETE")
 
