@@ -22,6 +22,7 @@ MODELS = (
     "service.rewards.offers.models",
     "service.transparency.models",
     "service.rewards.settlement.models",
+    "service.rewards.grades.models",
     "service.web.models",
 )
 

@@ -90,3 +90,9 @@ class LimitsBelowTaken(Conflict):
     """More than that is taken already."""
 
     code = "limits-below-taken"
+
+
+class NotEligible(Conflict):
+    """Something that the offer asks for is not met."""
+
+    code = "not-eligible"

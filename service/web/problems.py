@@ -89,7 +89,9 @@ def problem_response(error: DomainError) -> Response:
 def problem_document(error: DomainError, language: Language) -> dict[str, Any]:
     """Return the members of a problem document."""
     status = status_of(error)
-    members = {name: value for name, value in error.members.items() if name != "errors"}
+    members = {
+        name: _told(value, language) for name, value in error.members.items() if name != "errors"
+    }
     document = {
         **members,
         "type": f"/problems/{error.code}",
@@ -105,6 +107,13 @@ def problem_document(error: DomainError, language: Language) -> dict[str, Any]:
     if faults is not None:
         document["errors"] = [_fault_member(fault, language) for fault in faults]
     return document
+
+
+def _told(value: Any, language: Language) -> Any:
+    """Return a member's value; things that have words of their own say them in the language."""
+    if isinstance(value, tuple):
+        return [_told(each, language) for each in value]
+    return value.view(language) if hasattr(value, "view") else value
 
 
 def _fault_member(fault: FieldFault | Mapping[str, str], language: Language) -> dict[str, str]:
