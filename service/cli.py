@@ -26,6 +26,7 @@ from service.ledger.invariants import CHECKS as LEDGER_CHECKS
 from service.methodologies import Library, region_named
 from service.migrate import migrate
 from service.partners import commands as partners
+from service.partners.our_keys import keys_group
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings, settings_from
 from service.sharding.command import distribute_command
@@ -41,6 +42,7 @@ COMMANDS: tuple[click.Command, ...] = (
     identity.staff_group,
     identity.citizen_group,
     partners.group,
+    keys_group,
     certification_group,
     activity_group,
     factors_group,

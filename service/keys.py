@@ -6,8 +6,9 @@ import hashlib
 import json
 import secrets
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 from jwt import PyJWTError
 from jwt.algorithms import ECAlgorithm
 
+from service.durable_files import replace as replace_file
 from service.durable_files import write_once
 from service.errors import DomainError
 
@@ -39,6 +41,26 @@ class SigningKey:
 
     kid: str
     private: EllipticCurvePrivateKey
+    made_at: datetime | None = None
+    """None: with the installation, or by hand."""
+    stopped_at: datetime | None = None
+    """When another key took over; None: it signs, or has never signed."""
+
+    @classmethod
+    def new(cls, made_at: datetime | None = None) -> "SigningKey":
+        """Make a key."""
+        private = generate_private_key(SECP256R1())
+        return cls(thumbprint(_public_members(private)), private, made_at)
+
+    @property
+    def kept(self) -> dict[str, str]:
+        """The whole key as its file holds it."""
+        jwk = ECAlgorithm.to_jwk(self.private, as_dict=True)
+        times = {"made_at": self.made_at, "stopped_at": self.stopped_at}
+        return {
+            **{name: jwk[name] for name in ("kty", "crv", "x", "y", "d")},
+            **{name: moment.isoformat() for name, moment in times.items() if moment},
+        }
 
     @property
     def public_jwk(self) -> dict[str, str]:
@@ -58,9 +80,9 @@ class VersionedKey:
 class KeyRing:
     """Every key of the installation, read once by each process.
 
-    Rotation is a change of the files: put a new signing key first and keep the old one behind it
-    until its last token has expired; give a new data or account key a higher version and keep the
-    old one for as long as something is stored under it.
+    Rotation is a change of the files: `carbon keys` changes the one of signing keys; give a new
+    data or account key a higher version and keep the old one for as long as something is stored
+    under it.
     """
 
     signing: tuple[SigningKey, ...]
@@ -82,18 +104,18 @@ class KeyRing:
             KeysUnusable: a file is damaged, or others than its owner may read it.
         """
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        signing = read_or_make(folder / SIGNING_FILE, _new_signing_keys)
+        signing = signing_keys_in(folder)
         kept = read_or_make(folder / SECRETS_FILE, _new_secrets)
         try:
             return cls(
-                signing=_signing_keys(signing["keys"]),
+                signing=signing,
                 data_keys=_versions(kept["data_keys"]),
                 account_keys=_versions(kept["account_keys"]),
                 index_key=_bytes_of(kept["index_key"]),
                 cursor_key=_bytes_of(kept["cursor_key"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError, PyJWTError) as error:
-            raise KeysUnusable("A key file in {folder} is damaged.", folder=str(folder)) from error
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise _damaged(folder) from error
 
     @property
     def signing_key(self) -> SigningKey:
@@ -113,6 +135,24 @@ class KeyRing:
     def public_jwks(self) -> dict[str, list[dict[str, str]]]:
         """The public keys as a JWK set."""
         return {"keys": [key.public_jwk for key in self.signing]}
+
+
+def signing_keys_in(folder: Path) -> tuple[SigningKey, ...]:
+    """Return the signing keys in a folder that is there, making the first one if there is none.
+
+    Raises:
+        KeysUnusable: their file is damaged, or others than its owner may read it.
+    """
+    kept = read_or_make(folder / SIGNING_FILE, lambda: _signing_document([SigningKey.new()]))
+    try:
+        return _signing_keys(kept["keys"])
+    except (KeyError, TypeError, ValueError, AttributeError, PyJWTError) as error:
+        raise _damaged(folder) from error
+
+
+def keep_signing_keys(folder: Path, keys: Sequence[SigningKey]) -> None:
+    """Put signing keys in the place of those in a folder; the first one signs from now on."""
+    replace_file(folder / SIGNING_FILE, json.dumps(_signing_document(keys)))
 
 
 def thumbprint(jwk: Mapping[str, str]) -> str:
@@ -141,7 +181,16 @@ def _signing_key(jwk: Mapping[str, str]) -> SigningKey:
     private = ECAlgorithm.from_jwk(dict(jwk))
     if not isinstance(private, EllipticCurvePrivateKey) or private.curve.name != SECP256R1.name:
         raise ValueError("a signing key is the private half of a P-256 key")
-    return SigningKey(thumbprint(_public_members(private)), private)
+    return SigningKey(
+        thumbprint(_public_members(private)),
+        private,
+        made_at=_moment(jwk.get("made_at")),
+        stopped_at=_moment(jwk.get("stopped_at")),
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def _public_members(private: EllipticCurvePrivateKey) -> dict[str, str]:
@@ -149,9 +198,12 @@ def _public_members(private: EllipticCurvePrivateKey) -> dict[str, str]:
     return {name: jwk[name] for name in ("kty", "crv", "x", "y")}
 
 
-def _new_signing_keys() -> dict[str, Any]:
-    jwk = ECAlgorithm.to_jwk(generate_private_key(SECP256R1()), as_dict=True)
-    return {"keys": [{name: jwk[name] for name in ("kty", "crv", "x", "y", "d")}]}
+def _signing_document(keys: Sequence[SigningKey]) -> dict[str, Any]:
+    return {"keys": [key.kept for key in keys]}
+
+
+def _damaged(folder: Path) -> KeysUnusable:
+    return KeysUnusable("A key file in {folder} is damaged.", folder=str(folder))
 
 
 def _new_secrets() -> dict[str, Any]:

@@ -37,3 +37,9 @@ class SignatureInvalid(Unauthenticated):
     """The message's signature does not hold."""
 
     code = "signature-invalid"
+
+
+class KeyRotationRefused(Conflict):
+    """Our signing keys cannot be changed in this way."""
+
+    code = "key-rotation-refused"
