@@ -25,7 +25,7 @@ STONES = {
     "bulk",
 }
 """Foundation modules that know nothing of the business and may be used by every package."""
-EDGE = STONES | {"access_tokens", "documents", "keys", "runtime"}
+EDGE = STONES | {"access_tokens", "documents", "keys", "runtime", "seals"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -40,6 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bulk": {"db", "errors", "pipelining"},
     "redis": set(),
     "durable_files": set(),
+    "seals": set(),
     "keys": {"durable_files", "errors"},
     "access_tokens": {"clock", "errors", "ids", "keys"},
     "documents": {"errors", "keys"},

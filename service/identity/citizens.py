@@ -24,9 +24,10 @@ from service.identity.models import (
     SourceLink,
 )
 from service.identity.phones import INDEX_KEY_VERSION, Phone
-from service.identity.sealing import Place, WrappedKey, new_person_key, person_key, seal, unseal
+from service.identity.sealing import WrappedKey, new_person_key, person_key
 from service.identity.sessions import end_every_session
 from service.keys import KeyRing
+from service.seals import Place, seal, unseal
 
 SPENDING_HOLD = timedelta(hours=72)
 

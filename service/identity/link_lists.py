@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from service.db import driver_connection
 from service.identity.consent import TEXTS, ConsentText
 from service.identity.models import SourceLink
-from service.identity.sealing import Place, unseal
 from service.keys import KeyRing
 from service.partners.organisations import partners_by_id
+from service.seals import Place, unseal
 
 ACTIVE = "active"
 AWAITING = "awaiting_confirmation"

@@ -24,11 +24,11 @@ from service.identity.errors import (
 )
 from service.identity.link_lists import ACTIVE, AWAITING, ENDED, Link, place_of_account, shown
 from service.identity.models import Citizen, ReleasedAccount, SourceLink
-from service.identity.sealing import seal
 from service.identity.source_links import account_digest, masked_account
 from service.keys import KeyRing
 from service.partners.errors import PartnerUnknown
 from service.partners.organisations import Partner, partner_by_name
+from service.seals import seal
 
 MOST_LIVE_LINKS = 50
 

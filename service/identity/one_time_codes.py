@@ -19,8 +19,8 @@ from service import clock
 from service.identity.errors import OtpCeilingReached, OtpLimitReached, OtpTooSoon
 from service.identity.models import OneTimeCode
 from service.identity.phones import Phone
-from service.identity.sealing import Place, seal, unseal
 from service.keys import KeyRing
+from service.seals import Place, seal, unseal
 
 DIGITS = 6
 LIFETIME = timedelta(minutes=5)

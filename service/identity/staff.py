@@ -32,8 +32,8 @@ from service.identity.errors import (
     StaffUnknown,
 )
 from service.identity.models import Staff
-from service.identity.sealing import Place, seal, unseal
 from service.keys import KeyRing
+from service.seals import Place, seal, unseal
 
 Role = Literal["operator", "verifier", "auditor"]
 
