@@ -27,6 +27,12 @@ class KeySetInvalid(Invalid):
     code = "key-set-invalid"
 
 
+class AddressRefused(Invalid):
+    """The address may not be called."""
+
+    code = "endpoint-address-refused"
+
+
 class SignatureMissing(Unauthenticated):
     """The message has to be signed."""
 
