@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from service.ids import PARTNER, public_id
+from service.partners.addresses import Reach
 from service.partners.errors import KeySetInvalid
 from service.partners.organisations import (
     LinkProof,
@@ -19,10 +21,12 @@ from service.partners.organisations import (
     replace_keys,
     set_state,
 )
-from service.partners.scopes import ROLES
+from service.partners.profiles import Profile, Signatures, change_profile, profile_of
+from service.partners.scopes import ROLES, SCOPES
 from service.partners.tools import new_key_command, token_command
 from service.runtime import Runtime
 
+EVERY_SCOPE = "all"
 KEY_SET_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -41,6 +45,25 @@ def group() -> None:
     """Hold the commands about partners."""
 
 
+def profile_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take what a profile consists of."""
+    options = (
+        click.option("--reach", type=click.Choice(["public", "loopback"])),
+        click.option("--status-url", help="Asked about redemptions; an empty one: it cannot be."),
+        click.option("--signatures", type=click.Choice(["optional", "required"])),
+        click.option(
+            "--scope",
+            "scopes",
+            multiple=True,
+            type=click.Choice([*sorted(SCOPES), EVERY_SCOPE]),
+            help="The most it can get; all: whatever its roles bring.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @group.command("add")
 @click.option("--name", required=True, help="A slug; citizens name their source by it.")
 @click.option("--role", "roles", required=True, multiple=True, type=click.Choice(sorted(ROLES)))
@@ -48,6 +71,7 @@ def group() -> None:
 @click.option("--region", help="Of what it reports: GB/T 2260 code, ISO 3166-2 or a name.")
 @click.option("--link-proof", type=click.Choice(["none", "source"]), default="none")
 @click.option("--settlement-delay-days", type=click.IntRange(0, 90), default=0)
+@profile_options
 def add(
     name: str,
     roles: tuple[str, ...],
@@ -55,6 +79,7 @@ def add(
     region: str | None,
     link_proof: LinkProof,
     settlement_delay_days: int,
+    **asked: Any,
 ) -> None:
     """Register an organisation and print its client id."""
     terms = PartnerTerms(
@@ -66,7 +91,44 @@ def add(
         settlement_delay_days=settlement_delay_days,
     )
     with runtime().database.raw_transaction() as connection:
-        _print(_shown(add_partner(connection, terms)))
+        partner = add_partner(connection, terms)
+        profile = _changed(Profile(partner.id), **asked)
+        if profile != Profile(partner.id):
+            change_profile(connection, partner, profile)
+        _print(_shown(partner) | profile.view())
+
+
+@group.command("profile")
+@click.option("--name", required=True)
+@profile_options
+def show_or_change_profile(name: str, **asked: Any) -> None:
+    """Print how a partner is spoken with; with options, change it first."""
+    with runtime().database.raw_transaction() as connection:
+        partner = partner_by_name(connection, name)
+        present = profile_of(connection, partner.id)
+        profile = _changed(present, **asked)
+        if profile != present:
+            change_profile(connection, partner, profile)
+    _print({"client_id": public_id(PARTNER, partner.id), "name": name, **profile.view()})
+
+
+def _changed(
+    profile: Profile,
+    *,
+    reach: Reach | None,
+    status_url: str | None,
+    signatures: Signatures | None,
+    scopes: tuple[str, ...],
+) -> Profile:
+    """Return a profile with what an operator has said otherwise."""
+    asked = profile.scopes if not scopes else None if EVERY_SCOPE in scopes else frozenset(scopes)
+    return replace(
+        profile,
+        reach=reach or profile.reach,
+        status_url=profile.status_url if status_url is None else status_url or None,
+        signatures=signatures or profile.signatures,
+        scopes=asked,
+    )
 
 
 def _region_code(name: str | None) -> str | None:

@@ -14,13 +14,13 @@ from uuid import UUID, uuid4
 
 import psycopg
 
+from service.partners.addresses import Reach, checked_url
 from service.partners.errors import PartnerTermsInvalid
 from service.partners.key_sets import key_ids
 from service.partners.organisations import Partner, key_set_of
 from service.partners.scopes import SCOPES
 from service.pipelining import Connection
 
-Reach = Literal["public", "loopback"]
 Signatures = Literal["optional", "required"]
 
 REMEMBERED_S = 5.0
@@ -69,9 +69,11 @@ def change_profile(
     """Speak with a partner otherwise from now on; tokens that it holds keep their scopes.
 
     Raises:
-        PartnerTermsInvalid: what is wrong is in the sentence.
+        PartnerTermsInvalid, AddressRefused: what is wrong is in the sentence.
     """
     _refuse_unknown_scopes(profile)
+    if profile.status_url is not None:
+        checked_url(profile.status_url, profile.reach)
     connection.execute(
         "INSERT INTO partner_profile (partner_id, reach, signatures, scopes, status_url)"
         " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (partner_id) DO UPDATE SET"
