@@ -17,6 +17,7 @@ from service.demo.command import demo_command
 from service.embedded import EngineError, reachable
 from service.errors import DomainError
 from service.identity import commands as identity
+from service.identity.consents.commands import consent_group
 from service.identity.consequences import CONSEQUENCES
 from service.jobs.commands import jobs_group
 from service.leaving import consequences, erase_again
@@ -41,6 +42,7 @@ COMMANDS: tuple[click.Command, ...] = (
     demo_command,
     identity.staff_group,
     identity.citizen_group,
+    consent_group,
     partners.group,
     keys_group,
     certification_group,

@@ -4,6 +4,7 @@ import click
 
 from service import clock
 from service.activities.jobs import TASKS as ACTIVITIES
+from service.identity.consents.expiry import watch_expiry
 from service.identity.erasure import finish_erasures
 from service.jobs.tasks import Task
 from service.jobs.worker import work
@@ -35,6 +36,7 @@ TASKS: tuple[Task, ...] = (
     Task("ledger.expire_lots", expire_lots, cron="5 * * * *"),
     Task("ledger.tell_of_expiry", tell_of_expiry, cron="25 0 * * *"),  # 08:25 in Shanghai
     Task("identity.finish_erasures", finish_erasures, cron="*/5 * * * *"),
+    Task("identity.watch_consents", watch_expiry, cron="*/10 * * * *"),
     Task("web.forget_answers", forget_answers, cron="41 * * * *"),
 )
 

@@ -40,6 +40,7 @@ ONLY_GROW = (
     "certification_decision",
     "certification_outcome",
     "citizen_action",
+    "consent_change",
     "erasure",
     "erasure_completion",
     "partner_change",

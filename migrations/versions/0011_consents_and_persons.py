@@ -46,6 +46,18 @@ CREATE TABLE consent (
 )
 """
 
+CONSENT_RECIPIENT = """
+CREATE TABLE consent_recipient (
+    partner_id uuid NOT NULL,
+    name text NOT NULL,
+    contact text NOT NULL,
+    recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT pk_consent_recipient PRIMARY KEY (partner_id),
+    CONSTRAINT fk_consent_recipient_partner_id_partner FOREIGN KEY (partner_id)
+        REFERENCES partner (id)
+)
+"""
+
 CONSENT_CHANGE = """
 CREATE TABLE consent_change (
     consent_id uuid NOT NULL,
@@ -112,6 +124,8 @@ CREATE TABLE person_link (
 
 
 def upgrade() -> None:
+    op.execute(CONSENT_RECIPIENT)
+    grant("consent_recipient", app="SELECT, INSERT, UPDATE")
     op.execute(CONSENT)
     op.execute("CREATE INDEX ix_consent_citizen_id ON consent (citizen_id)")
     op.execute(
@@ -136,5 +150,12 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("person_link", "consent_access", "consent_use", "consent_change", "consent"):
+    for table in (
+        "person_link",
+        "consent_access",
+        "consent_use",
+        "consent_change",
+        "consent",
+        "consent_recipient",
+    ):
         op.execute(f"DROP TABLE {table}")

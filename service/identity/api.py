@@ -3,8 +3,9 @@
 from typing import Any
 
 from service.access_tokens import LIFETIME
-from service.identity import my_api, operators_api, source_links_api
+from service.identity import my_api, operators_api, persons_api, source_links_api
 from service.identity.blueprint import blueprint, settled
+from service.identity.consents import api as consents_api
 from service.identity.one_time_codes import issue_code
 from service.identity.phones import read_phone
 from service.identity.schemas import (
@@ -23,7 +24,14 @@ from service.ids import OTP_REQUEST, public_id
 from service.web.access import current_caller, requires, sessions
 from service.web.context import access_tokens, runtime, transaction
 
-__all__ = ["blueprint", "my_api", "operators_api", "source_links_api"]
+__all__ = [
+    "blueprint",
+    "consents_api",
+    "my_api",
+    "operators_api",
+    "persons_api",
+    "source_links_api",
+]
 
 
 @blueprint.post("/v1/auth/otp")

@@ -1,10 +1,10 @@
 """Leaving: in one transaction she is gone for everybody, in a second everything of hers is deleted.
 
 The first transaction, as the application, marks the account erased, writes the erasure down for
-ever, ends sessions and links, and tells those who were composed in. The second, as the only role
-that may delete, empties every table that this role may delete from and that names a citizen: which
-those are, the grants say. A crash between the two is mended by `finish_erasures`; doing either
-twice changes nothing.
+ever, ends sessions, links and consents, and tells those who were composed in. The second, as the
+only role that may delete, empties every table that this role may delete from and that names a
+citizen: which those are, the grants say. A crash between the two is mended by `finish_erasures`;
+doing either twice changes nothing.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,9 @@ from sqlalchemy import insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from service import clock
+from service.db import driver_connection
 from service.identity.citizens import release_number
+from service.identity.consents.ending import end_consents_of, hold_consents_of
 from service.identity.consequences import Consequences
 from service.identity.errors import CitizenUnknown
 from service.identity.models import Citizen, Erasure, ErasureCompletion, SourceLink
@@ -49,6 +51,7 @@ def begin_erasure(
     Raises:
         CitizenUnknown: there never was such an account.
     """
+    hold_consents_of(driver_connection(session), citizen_id)
     citizen = session.get(Citizen, citizen_id, with_for_update=True)
     if citizen is None:
         raise CitizenUnknown("There is no such account.")
@@ -59,6 +62,7 @@ def begin_erasure(
     end_every_session(session, citizen_id, because="erased")
     release_number(session, citizen_id)
     _end_links(session, citizen_id)
+    end_consents_of(driver_connection(session), citizen_id)
     for follow in consequences.citizen_left:
         follow(session, citizen_id)
 

@@ -25,6 +25,7 @@ WITHHELD = frozenset(
         ("source_link", "account_digest"),
         ("source_link", "account_sealed"),
         ("activity_detail", "account_digest"),
+        ("person_link", "person_id"),
     }
 )
 """Columns that are left out; every other column of a table with a `citizen_id` is in."""

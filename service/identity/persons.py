@@ -7,15 +7,21 @@ error and no log.
 import hmac
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
+import psycopg
+from psycopg.errors import CheckViolation
 from stdnum.cn import ric
 from stdnum.exceptions import ValidationError
 
 from service.errors import Conflict, Invalid
-from service.identity.consents.checking import Consent, consent_of_subject, log_access
-from service.ids import CONSENT, public_id
+from service.identity.consents.checking import (
+    Consent,
+    consent_of_subject,
+    log_access,
+    refusal_of_use,
+)
 from service.keys import KeyRing
 from service.pipelining import Connection, Rows
 
@@ -92,9 +98,9 @@ def person_from(rows: Rows) -> bytes | None:
 
 
 def verify_person(
-    connection: Connection, keys: KeyRing, verifier_id: UUID, subject: str, number: str
-) -> Verification:
-    """Remember that a citizen is the holder of a card; the same again changes nothing.
+    connection: psycopg.Connection[Any], keys: KeyRing, verifier_id: UUID, subject: str, number: str
+) -> tuple[Verification, bool]:
+    """Remember that a citizen is the holder of a card, and say whether that is new.
 
     Args:
         connection: inside the caller's transaction.
@@ -105,21 +111,30 @@ def verify_person(
 
     Raises:
         ConsentMissing, ConsentRevoked, ConsentExpired, ConsentScope: she did not agree to it.
+        ConsentUsesExhausted: not as often as that.
         DocumentInvalid: no card has this number.
         PersonDiffers: she is known to be somebody else.
-        psycopg.errors.CheckViolation: see `refusal_of_use`.
     """
     consent = consent_of_subject(connection, verifier_id, subject, CLUSTER)
     is_new = _link(connection, consent, person_digest(keys, number))
-    about = public_id(CONSENT, consent.id)
-    log_access(connection, consent, OPERATION, about, is_use=is_new)
-    return verification_of(connection, consent.citizen_id)
+    _note(connection, consent, is_use=is_new)
+    return verification_of(connection, consent.citizen_id), is_new
 
 
 def verification_of(connection: Connection, citizen_id: UUID) -> Verification:
     """Return whether a citizen's person is known."""
     row = connection.execute(READ, (citizen_id,)).fetchone()
     return Verification(*row) if row else Verification()
+
+
+def _note(connection: psycopg.Connection[Any], consent: Consent, *, is_use: bool) -> None:
+    try:
+        log_access(connection, consent, OPERATION, is_use=is_use)
+    except CheckViolation as error:
+        refusal = refusal_of_use(error)
+        if refusal is None:
+            raise
+        raise refusal from error
 
 
 def _link(connection: Connection, consent: Consent, person_id: bytes) -> bool:

@@ -1,18 +1,17 @@
 """Whether a citizen may spend now: asked in the transaction that spends."""
 
-from typing import Any
+from typing import Final
 from uuid import UUID
-
-import psycopg
 
 from service import clock
 from service.identity.errors import AccountFrozen, CitizenUnknown, SpendingHeld
+from service.pipelining import Connection, Rows
 
 # Shared, so that a freeze or an erasure that is under way comes before or after, never between.
-READ = "SELECT state, spending_held_until FROM citizen WHERE citizen_id = %s FOR SHARE"
+READ: Final = "SELECT state, spending_held_until FROM citizen WHERE citizen_id = %s FOR SHARE"
 
 
-def require_may_spend(connection: psycopg.Connection[Any], citizen_id: UUID) -> None:
+def require_may_spend(connection: Connection, citizen_id: UUID) -> None:
     """Refuse whoever cannot spend points now.
 
     Raises:
@@ -20,7 +19,17 @@ def require_may_spend(connection: psycopg.Connection[Any], citizen_id: UUID) -> 
         AccountFrozen
         SpendingHeld: her number or a device changed within the last 72 hours.
     """
-    state, held_until = connection.execute(READ, (citizen_id,)).fetchone() or ("erased", None)
+    refuse_unless_may_spend(ask_may_spend(connection, citizen_id))
+
+
+def ask_may_spend(connection: Connection, citizen_id: UUID) -> Rows:
+    """Ask whether a citizen may spend; `refuse_unless_may_spend` reads the answer."""
+    return connection.execute(READ, (citizen_id,))
+
+
+def refuse_unless_may_spend(asked: Rows) -> None:
+    """Refuse as `require_may_spend`, by what was asked for."""
+    state, held_until = asked.fetchone() or ("erased", None)
     if state == "erased":
         raise CitizenUnknown("There is no such account.")
     if state == "frozen":

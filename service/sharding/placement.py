@@ -79,6 +79,7 @@ LOCAL: Final[Mapping[str, str]] = {
     "client_assertion": "a partner's, and soon forgotten",
     "idempotency_key": "a caller's, who may be a partner or staff",
     "consent": "found by its id, and by the name under which a partner knows somebody",
+    "consent_recipient": "beside its partner",
     "consent_change": "beside its consent",
     "consent_use": "beside its consent",
     "consent_access": "beside its consent; read by one citizen now and then",

@@ -62,6 +62,17 @@ class Consent(Base):
     )
 
 
+class ConsentRecipient(Base):
+    """What citizens are told of an organisation before they consent; without a row, its slug."""
+
+    __tablename__ = "consent_recipient"
+
+    partner_id: Mapped[UUID] = mapped_column(ForeignKey(Partner.id), primary_key=True)
+    name: Mapped[str] = mapped_column(Text, comment="as it is registered")
+    contact: Mapped[str] = mapped_column(Text, comment="of whoever answers for personal data")
+    recorded_at: Mapped[RecordedAt]
+
+
 class ConsentChange(Base):
     """One change of a consent: which, by whom; never rewritten, and without anybody's words."""
 
