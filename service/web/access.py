@@ -2,6 +2,7 @@
 
 A view says `@requires("citizen")`, `@requires("partner", role="source")` or `@requires("anyone")`;
 several declarations are alternatives. A route that declares nothing is refused, and fails a test.
+One that is open to anyone and names kinds of callers besides knows those who send a token.
 
 An access token outlives its session by at most ten minutes. A person's request that changes
 something asks the session every time, so that a frozen or erased account stops at once; reads, and
@@ -130,7 +131,8 @@ class Gate:
 
         Args:
             rules: what the view declares.
-            environ: the request's; the caller is written into it.
+            environ: the request's; the caller is written into it. On a view that is open to anyone,
+                only a caller whom another rule names.
 
         Raises:
             RouteUndeclared: the route does not say who may call it.
@@ -139,10 +141,12 @@ class Gate:
         """
         if not rules:
             raise RouteUndeclared("Nobody has said yet who may call this address.")
-        if is_public(rules):
+        if is_public(rules) and (len(rules) == 1 or "HTTP_AUTHORIZATION" not in environ):
             return None
         caller = self.tokens.verify(_bearer_token(environ))
         if not any(rule.admits(caller) for rule in rules):
+            if is_public(rules):
+                return None
             raise RoleMissing("Your account may not do this. It is open to others.")
         self._refuse_ended_session(caller, environ["REQUEST_METHOD"])
         environ[CALLER] = caller

@@ -55,6 +55,7 @@ _CALLING: Final = {
     "401": ("token-missing", "token-invalid", "token-expired"),
     "403": ("role-missing",),
 }
+_CALLING_IF_ANYBODY: Final = {"401": ("token-invalid", "token-expired")}
 _SENDING_A_KEY: Final = {"400": ("idempotency-key-malformed",)}
 _KEEPING_ANSWERS: Final = {"409": ("request-in-progress",), "422": ("idempotency-key-reused",)}
 
@@ -62,7 +63,7 @@ _KEEPING_ANSWERS: Final = {"409": ("request-in-progress",), "422": ("idempotency
 def document_edge(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Complete an operation: who may call it, its headers, and how the edge refuses."""
     rules: tuple[Rule, ...] = doc_info.get("access", ())
-    doc["security"] = [] if is_public(rules) else [{"accessToken": _scopes(rules)}]
+    doc["security"] = _security(rules)
     doc["x-callers"] = [_caller_words(rule) for rule in rules]
     manual = doc_info.get("manual_doc", {})  # its lists would take the place of these
     doc["parameters"] = [
@@ -71,7 +72,7 @@ def document_edge(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> di
         *_headers(doc_info),
     ]
     responses = {str(status): answer for status, answer in doc.get("responses", {}).items()}
-    for refusals in _edge_refusals(doc, doc_info, is_open=is_public(rules)):
+    for refusals in _edge_refusals(doc, doc_info, rules):
         for status, codes in refusals.items():
             responses[status] = problem(_joined(responses.get(status), codes))
     responses.setdefault("default", problem("Any refusal, as a problem document"))
@@ -89,10 +90,12 @@ def _headers(doc_info: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _edge_refusals(
-    doc: Mapping[str, Any], doc_info: Mapping[str, Any], *, is_open: bool
+    doc: Mapping[str, Any], doc_info: Mapping[str, Any], rules: tuple[Rule, ...]
 ) -> Iterable[Mapping[str, tuple[str, ...]]]:
-    if not is_open:
+    if not is_public(rules):
         yield _CALLING
+    elif len(rules) > 1:
+        yield _CALLING_IF_ANYBODY
     if "application/json" in doc.get("requestBody", {}).get("content", {}):
         yield _READING_A_BODY
     if any(parameter["in"] == "query" for parameter in doc["parameters"]):
@@ -106,6 +109,13 @@ def _joined(answer: Any, codes: Iterable[str]) -> str:
     """Return the codes that a view names for a status, and then the edge's."""
     named = answer["description"].split(", ") if isinstance(answer, Mapping) else []
     return ", ".join(dict.fromkeys([*named, *codes]))
+
+
+def _security(rules: tuple[Rule, ...]) -> list[dict[str, list[str]]]:
+    """Return what a caller has to send; an empty alternative: nothing will do as well."""
+    if is_public(rules):
+        return [] if len(rules) == 1 else [{}, {"accessToken": _scopes(rules)}]
+    return [{"accessToken": _scopes(rules)}]
 
 
 def _scopes(rules: tuple[Rule, ...]) -> list[str]:

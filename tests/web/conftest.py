@@ -6,14 +6,14 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from flask import Flask, Response
+from flask import Flask, Response, request
 from flask.testing import FlaskClient
 from marshmallow import Schema, fields, validate
 
 from service.access_tokens import Kind
 from service.app import create_app
 from service.runtime import Runtime
-from service.web.access import current_caller, requires
+from service.web.access import caller_if_any, current_caller, requires
 from service.web.blueprint import Blueprint
 from service.web.context import access_tokens, transaction
 from service.web.idempotency import Answer, answer_once
@@ -37,8 +37,19 @@ class NumberQuery(PageQuery):
     above = fields.Integer(load_default=0)
 
 
+def add_open_probe(blueprint: Blueprint) -> None:
+    @blueprint.get("/probe/open")
+    @requires("anyone")
+    @requires("partner", role="source")
+    @blueprint.response(200)
+    def show_open() -> dict[str, Any]:
+        caller = caller_if_any(request.environ)
+        return {"known": caller is not None}
+
+
 def probe_blueprint(effects: list[str]) -> Blueprint:
     blueprint = Blueprint("probe", __name__)
+    add_open_probe(blueprint)
 
     @blueprint.post("/probe/json")
     @requires("anyone")

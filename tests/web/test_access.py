@@ -65,6 +65,31 @@ class TestAView:
         assert response.get_json() == {"id": citizen.hex}
 
 
+class TestAViewOpenToAnyoneThatNamesOthersBesides:
+    @pytest.mark.parametrize(
+        ("kind", "roles", "answer"),
+        [
+            ("partner", ["source"], {"known": True}),
+            ("partner", ["bank"], {"known": False}),
+            ("citizen", [], {"known": False}),
+        ],
+    )
+    def test_knows_whom_it_names(
+        self, probe: FlaskClient, as_caller: AsCaller, kind: Any, roles: list[str], answer: Any
+    ) -> None:
+        response = probe.get("/probe/open", headers=as_caller(kind, roles=roles))
+
+        assert response.get_json() == answer
+
+    def test_admits_whoever_sends_none(self, probe: FlaskClient) -> None:
+        assert probe.get("/probe/open").get_json() == {"known": False}
+
+    def test_refuses_a_token_that_is_none(self, probe: FlaskClient) -> None:
+        response = probe.get("/probe/open", headers={"Authorization": "Bearer x.y.z"})
+
+        assert (response.status_code, response.get_json()["code"]) == (401, "token-invalid")
+
+
 class TestACallWithoutAUsableToken:
     @pytest.mark.parametrize(
         ("authorization", "code", "challenge"),
