@@ -24,6 +24,7 @@ from service.partners import api as partners
 from service.partners.webhooks import feed_api as events
 from service.partners.message_signatures import MessageCheck
 from service.reports import api as reports
+from service.rewards.redemptions import api as redemptions
 from service.runtime import Runtime
 from service.transparency import api as transparency
 from service.transparency.watching import LogWatch
@@ -50,6 +51,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     reports.blueprint,
     identity.blueprint,
     partners.blueprint,
+    redemptions.blueprint,
     events.blueprint,
 )
 

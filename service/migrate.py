@@ -20,6 +20,7 @@ MODELS = (
     "service.activities.models",
     "service.activities.corrections.models",
     "service.rewards.offers.models",
+    "service.rewards.redemptions.models",
     "service.transparency.models",
     "service.rewards.settlement.models",
     "service.rewards.grades.models",

@@ -103,32 +103,38 @@ def forget_old_answers(session: Session) -> int:
 
 def _lock(session: Session, key: str) -> None:
     """Let one request work under a key; a second one is told at once, and does not queue up."""
-    name = f"{current_caller().id} {_operation()} {key}"
+    name = f"{current_caller().id} {operation()} {key}"
     mine = session.scalar(
         select(func.pg_try_advisory_xact_lock(func.hashtextextended(name, text("0"))))
     )
     if not mine:
-        raise _in_progress()
+        raise in_progress()
 
 
-def _in_progress() -> RequestInProgress:
+def in_progress() -> RequestInProgress:
+    """Return the refusal of a request that is being carried out at this moment."""
     return RequestInProgress(
         "The first of these requests has not ended yet. Please ask again shortly.", retry_after_s=1
     )
 
 
 def _first_answer(session: Session, key: str) -> IdempotencyKey | None:
-    return session.get(IdempotencyKey, (current_caller().id, _operation(), key))
+    return session.get(IdempotencyKey, (current_caller().id, operation(), key))
 
 
 def _replayed(first: IdempotencyKey) -> Response:
-    if first.fingerprint != _fingerprint():
-        raise IdempotencyKeyReused(
-            "This Idempotency-Key belongs to another request. Please choose a new key."
-        )
+    if first.fingerprint != fingerprint():
+        raise reused()
     response = _response(first.status, first.body)
     response.headers["Idempotent-Replayed"] = "true"
     return response
+
+
+def reused() -> IdempotencyKeyReused:
+    """Return the refusal of a key that belongs to another request."""
+    return IdempotencyKeyReused(
+        "This Idempotency-Key belongs to another request. Please choose a new key."
+    )
 
 
 def _keep(session: Session, key: str, status: int, body: str) -> None:
@@ -136,9 +142,9 @@ def _keep(session: Session, key: str, status: int, body: str) -> None:
         insert(IdempotencyKey)
         .values(
             principal_id=current_caller().id,
-            operation=_operation(),
+            operation=operation(),
             key=key,
-            fingerprint=_fingerprint(),
+            fingerprint=fingerprint(),
             status=status,
             body=body,
         )
@@ -147,14 +153,16 @@ def _keep(session: Session, key: str, status: int, body: str) -> None:
     )
     if kept is None:
         # Advisory locks are one server's; where several coordinate, the primary key decides.
-        raise _in_progress()
+        raise in_progress()
 
 
-def _operation() -> str:
+def operation() -> str:
+    """Return under which name the present request's key is looked up."""
     return f"{request.method} {request.url_rule}"
 
 
-def _fingerprint() -> bytes:
+def fingerprint() -> bytes:
+    """Return the digest by which the present request is known from another."""
     body = request.get_json() if request.mimetype == "application/json" else None
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(f"{request.path}\n{canonical}".encode()).digest()

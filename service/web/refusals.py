@@ -121,6 +121,12 @@ class HelperUnavailable(Unavailable):
     code = "helper-unavailable"
 
 
+class IdempotencyKeyMissing(Malformed):
+    """The request needs an Idempotency-Key."""
+
+    code = "idempotency-key-missing"
+
+
 class RequestInProgress(Conflict):
     """The same request is being carried out at this moment."""
 

@@ -102,6 +102,16 @@ def terms_from(rows: Rows) -> Terms:
     return parsed(offer_id, version, document)
 
 
+def terms_of(connection: Connection, offer_id: UUID, version: int) -> Terms:
+    """Return one version's terms, from the memory of this process where it can.
+
+    Raises:
+        OfferVersionUnknown: the offer has no such version.
+    """
+    remembered = _remembered.get((offer_id, version))
+    return remembered or terms_from(ask_version(connection, offer_id, version))
+
+
 def parsed(offer_id: UUID, version: int, document: str | dict[str, Any]) -> Terms:
     """Return a version's terms, parsed once in the life of this process."""
     terms = _remembered.get((offer_id, version))

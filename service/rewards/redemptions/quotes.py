@@ -1,0 +1,161 @@
+"""A quote: what a citizen would get and give, bound to one version's terms, for some minutes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import msgspec
+
+from service import clock
+from service.documents import signed_document
+from service.identity.consents.checking import ask_consent, consent_from
+from service.identity.persons import ask_person, person_from
+from service.identity.spending import ask_may_spend, refuse_unless_may_spend
+from service.ids import CONSENT, OFFER, QUOTE, public_id
+from service.keys import KeyRing
+from service.ledger.apportioning import shares_by_points
+from service.ledger.lots import ask_live_lots, live_lots
+from service.pipelining import Connection, Rows
+from service.rewards.eligibility import ask_facts, judge
+from service.rewards.offers.catalogue import ask_offer, offer_from, require_open
+from service.rewards.offers.terms import Terms
+from service.rewards.redemptions.consented import require_consent
+from service.rewards.redemptions.errors import QuoteUnknown
+
+DOCUMENT_TYPE: Final = "carbon-quote+jwt"
+
+COLUMNS: Final = (
+    "id, citizen_id, partner_id, offer_id, offer_version, consent_id, subject, mode, points,"
+    " terms_hash, facts, valid_until, recorded_at"
+)
+
+WRITE: Final = f"INSERT INTO quote ({COLUMNS}) VALUES ({', '.join(['%s'] * 13)})"
+
+READ: Final = f"SELECT {COLUMNS} FROM quote WHERE id = %s AND citizen_id = %s"
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A quote as it was given."""
+
+    id: UUID
+    citizen_id: UUID
+    partner_id: UUID
+    offer_id: UUID
+    offer_version: int
+    consent_id: UUID
+    subject: str
+    mode: str
+    points: int
+    terms_hash: str
+    facts: Mapping[str, Any]
+    valid_until: datetime
+    recorded_at: datetime
+
+
+class Quoting:
+    """One wish for a quote: asked first, judged when the answers are there."""
+
+    def __init__(
+        self, connection: Connection, citizen_id: UUID, offer_id: UUID, consent_id: UUID
+    ) -> None:
+        """Ask everything that needs no answer to be asked."""
+        self._connection = connection
+        self._citizen_id = citizen_id
+        self._spending = ask_may_spend(connection, citizen_id)
+        self._offer = ask_offer(connection, offer_id)
+        self._consent = ask_consent(connection, consent_id)
+        self._person = ask_person(connection, citizen_id)
+        self._lots = ask_live_lots(connection, citizen_id)
+
+    def write(self) -> tuple[Quote, Terms, list[tuple[date, int]]]:
+        """Return the quote, its terms, and from which lots its points would come.
+
+        Raises:
+            CitizenUnknown, AccountFrozen, SpendingHeld: she cannot spend now.
+            OfferUnknown, OfferNotActive: there is nothing to quote.
+            ConsentMissing, ConsentExpired, ConsentRevoked, ConsentScope: the partner may not know.
+            NotEligible: with every condition that failed.
+        """
+        now = clock.now()
+        refuse_unless_may_spend(self._spending)
+        offer = offer_from(self._offer)
+        terms = require_open(offer, now)
+        consent = consent_from(self._consent)
+        require_consent(consent, self._citizen_id, offer.partner_id, terms)
+        person_id = person_from(self._person)
+        asked = ask_facts(self._connection, self._citizen_id, person_id, terms, now)
+        eligibility = judge(asked).required()
+        quote = Quote(
+            id=uuid4(),
+            citizen_id=self._citizen_id,
+            partner_id=offer.partner_id,
+            offer_id=offer.id,
+            offer_version=terms.version,
+            consent_id=consent.id,
+            subject=consent.subject,
+            mode=terms.mode,
+            points=terms.points,
+            terms_hash=terms.terms_hash,
+            facts=eligibility.facts,
+            valid_until=now + timedelta(seconds=terms.timers.quote_s),
+            recorded_at=now,
+        )
+        self._keep(quote)
+        shares = shares_by_points(live_lots(self._lots), terms.points) if terms.points else []
+        return quote, terms, [(share.expires_on, share.points) for share in shares]
+
+    def _keep(self, quote: Quote) -> None:
+        values = [getattr(quote, name) for name in Quote.__slots__]
+        facts = msgspec.json.encode(quote.facts).decode()
+        values[Quote.__slots__.index("facts")] = facts
+        self._connection.execute(WRITE, values)
+
+
+def ask_quote(connection: Connection, citizen_id: UUID, quote_id: UUID) -> Rows:
+    """Ask for one of a citizen's quotes; `quote_from` reads the answer."""
+    return connection.execute(READ, (quote_id, citizen_id))
+
+
+def quote_from(rows: Rows) -> Quote:
+    """Return the quote that was asked for.
+
+    Raises:
+        QuoteUnknown: she has no such quote.
+    """
+    row = rows.fetchone()
+    if row is None:
+        raise QuoteUnknown("There is no such quote, or it is not yours to see.")
+    return Quote(*row)
+
+
+def quote_view(
+    quote: Quote, terms: Terms, keys: KeyRing, issuer: str, lots: list[tuple[date, int]]
+) -> dict[str, Any]:
+    """Return a quote as the citizen sees it, with the document that binds us to it."""
+    shown = {
+        "id": public_id(QUOTE, quote.id),
+        "offer_id": public_id(OFFER, quote.offer_id),
+        "offer_version": quote.offer_version,
+        "consent_id": public_id(CONSENT, quote.consent_id),
+        "settlement_mode": quote.mode,
+        "points": quote.points,
+        "benefit": dict(terms.benefit),
+        "terms_hash": quote.terms_hash,
+    }
+    claims = {
+        "iss": issuer,
+        "jti": shown["id"],
+        "sub": quote.subject,
+        "iat": int(quote.recorded_at.timestamp()),
+        "exp": int(quote.valid_until.timestamp()),
+        **{name: value for name, value in shown.items() if name != "id"},
+    }
+    return {
+        **shown,
+        "lots_preview": [{"expires_on": day.isoformat(), "points": points} for day, points in lots],
+        "valid_until": quote.valid_until.isoformat(),
+        "quote_jws": signed_document(keys, DOCUMENT_TYPE, claims),
+    }

@@ -1,0 +1,132 @@
+"""Accepting a quote: points are held, and one of the offer is taken, or neither."""
+
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+from service import clock
+from service.identity.consents.checking import ask_consent, consent_from
+from service.identity.persons import ask_person, person_from
+from service.identity.spending import ask_may_spend, refuse_unless_may_spend
+from service.ledger.holds import hold
+from service.pipelining import Connection
+from service.rewards.offers.catalogue import ask_offer, offer_from, require_open
+from service.rewards.offers.counters import Taking, take, uses_of
+from service.rewards.offers.terms import Terms
+from service.rewards.redemptions.consented import require_consent
+from service.rewards.redemptions.errors import (
+    PersonNotVerified,
+    QuoteExpired,
+    QuoteTermsChanged,
+)
+from service.rewards.redemptions.quotes import Quote, ask_quote, quote_from
+from service.rewards.redemptions.steps import (
+    Actor,
+    Record,
+    Redemption,
+    Written,
+    begin,
+    record_id,
+)
+
+
+class Reserving:
+    """One wish to accept a quote: asked first, carried out when the answers are there."""
+
+    def __init__(
+        self, connection: Connection, citizen_id: UUID, quote_id: UUID, consent_id: UUID | None
+    ) -> None:
+        """Ask everything that needs no answer to be asked."""
+        self._connection = connection
+        self._citizen_id = citizen_id
+        self._consent_id = consent_id
+        self._spending = ask_may_spend(connection, citizen_id)
+        self._quote = ask_quote(connection, citizen_id, quote_id)
+        self.taking: Taking | None = None
+        """What is taken of the offer, for the words of a refusal."""
+
+    def write(self, actor: Actor) -> Written:
+        """Return the reserved redemption.
+
+        Raises:
+            CitizenUnknown, AccountFrozen, SpendingHeld: she cannot spend now.
+            QuoteUnknown, QuoteExpired, QuoteTermsChanged: the quote binds nobody any more.
+            OfferNotActive
+            ConsentMissing, ConsentExpired, ConsentRevoked, ConsentScope
+            PersonNotVerified: the caps count natural persons.
+            InsufficientPoints
+            psycopg.errors.CheckViolation: at the commit; quota, budget or a cap.
+        """
+        refuse_unless_may_spend(self._spending)
+        quote, now = quote_from(self._quote), clock.now()
+        if quote.valid_until <= now:
+            raise QuoteExpired(
+                "The quote was valid until {valid_until}. Please ask for a new one.",
+                valid_until=quote.valid_until.isoformat(),
+            )
+        redemption_id = uuid4()
+        hold_id = record_id(redemption_id, 1)
+        offer_rows = ask_offer(self._connection, quote.offer_id)
+        consent_rows = ask_consent(self._connection, self._consent_id or quote.consent_id)
+        person_rows = ask_person(self._connection, self._citizen_id)
+        reduction_g = 0
+        if quote.points:
+            # The questions above travel with the hold's own.
+            held = hold(self._connection, self._citizen_id, hold_id, quote.points)
+            reduction_g = held.raise_refusal().reduction_g
+        offer = offer_from(offer_rows)
+        terms = require_open(offer, now)
+        if terms.version != quote.offer_version or terms.terms_hash != quote.terms_hash:
+            raise QuoteTermsChanged("The offer has new terms. Please ask for a new quote.")
+        consent = consent_from(consent_rows)
+        require_consent(consent, self._citizen_id, quote.partner_id, terms)
+        person_id = person_from(person_rows)
+        redemption = self._reserved(redemption_id, quote, consent.id, terms, person_id)
+        record = Record(
+            "reservation",
+            actor,
+            points=quote.points,
+            reduction_g=reduction_g,
+            subsidy_minor=terms.subsidy_minor,
+            posting_id=hold_id if quote.points else None,
+        )
+        written = begin(self._connection, redemption, record)
+        if self.taking is not None:
+            take(self._connection, self.taking)  # last: everybody wants the offer's own row
+        return written
+
+    def _reserved(
+        self,
+        redemption_id: UUID,
+        quote: Quote,
+        consent_id: UUID,
+        terms: Terms,
+        person_id: bytes | None,
+    ) -> Redemption:
+        if terms.eligibility.person_required and person_id is None:
+            raise PersonNotVerified(
+                "This offer counts natural persons. Please have a verification partner verify you."
+            )
+        now = clock.now()
+        uses = uses_of(terms.caps, self._citizen_id, person_id, clock.day_of(now))
+        self.taking = Taking(quote.offer_id, terms.subsidy_minor, uses)
+        started = {use.holder_kind: use.starts_on for use in uses}
+        return Redemption(
+            id=redemption_id,
+            citizen_id=self._citizen_id,
+            partner_id=quote.partner_id,
+            offer_id=quote.offer_id,
+            offer_version=quote.offer_version,
+            quote_id=quote.id,
+            consent_id=consent_id,
+            subject=quote.subject,
+            mode=quote.mode,
+            points=quote.points,
+            subsidy_minor=terms.subsidy_minor,
+            person_id=person_id if "person" in started else None,
+            citizen_use_on=started.get("citizen"),
+            person_use_on=started.get("person"),
+            recorded_at=now,
+            state="reserved",
+            version=1,
+            deadline_at=now + timedelta(seconds=terms.timers.reserve_s),
+        )

@@ -1,0 +1,80 @@
+"""Showing a redemption to its partner: from now on an entitlement says what she may have."""
+
+from typing import Final
+from uuid import UUID
+
+from service import clock
+from service.errors import DomainError
+from service.identity.consents.checking import Consent, ask_consent, consent_from, log_access
+from service.identity.spending import ask_may_spend, refuse_unless_may_spend
+from service.keys import KeyRing
+from service.pipelining import Connection
+from service.rewards.entitlements.documents import entitlement
+from service.rewards.offers.catalogue import terms_of
+from service.rewards.redemptions.consented import require_consent
+from service.rewards.redemptions.deadlines import submission_deadline
+from service.rewards.redemptions.steps import (
+    Actor,
+    Record,
+    Written,
+    ask_locked,
+    redemption_from,
+    take,
+    unknown,
+)
+
+NEXT_STATUS_INDEX: Final = "SELECT nextval('status_index_seq')"
+
+
+class Submitting:
+    """One wish to submit: asked first, carried out when the answers are there."""
+
+    def __init__(self, connection: Connection, citizen_id: UUID, redemption_id: UUID) -> None:
+        """Ask everything that needs no answer to be asked."""
+        self._connection = connection
+        self._citizen_id = citizen_id
+        self._spending = ask_may_spend(connection, citizen_id)
+        self._redemption = ask_locked(connection, redemption_id)
+        self._status_index = connection.execute(NEXT_STATUS_INDEX)
+
+    def write(self, actor: Actor, keys: KeyRing, issuer: str) -> tuple[Written, str]:
+        """Return the step and the entitlement.
+
+        Raises:
+            CitizenUnknown, AccountFrozen, SpendingHeld: she cannot spend now.
+            RedemptionUnknown: it is not hers.
+            StateConflict: it is not reserved, or not any more.
+            ConsentMissing, ConsentExpired, ConsentRevoked, ConsentScope
+            psycopg.errors.CheckViolation: at the commit; the consent's limits of use.
+        """
+        refuse_unless_may_spend(self._spending)
+        redemption, now = redemption_from(self._redemption), clock.now()
+        if redemption.citizen_id != self._citizen_id:
+            raise unknown()
+        redemption.require_step("submission")
+        if redemption.deadline_at is not None and redemption.deadline_at <= now:
+            # Its time is over, whether or not the timer has looked at it.
+            raise redemption._replace(state="expired").state_conflict()
+        rows = ask_consent(self._connection, redemption.consent_id)
+        terms = terms_of(self._connection, redemption.offer_id, redemption.offer_version)
+        consent = consent_from(rows)
+        require_consent(consent, self._citizen_id, redemption.partner_id, terms)
+        log_access(
+            self._connection, consent, "redemption.submitted", redemption.public_id, is_use=True
+        )
+        submitted = redemption._replace(
+            state="submitted",
+            deadline_at=submission_deadline(now, terms.timers),
+            status_index=(self._status_index.fetchone() or (0,))[0],
+        )
+        written = take(self._connection, submitted, Record("submission", actor))
+        return written, entitlement(keys, issuer, written.redemption, terms, now)
+
+
+def is_live(consent: Consent, citizen_id: UUID, partner_id: UUID) -> bool:
+    """Say whether a partner may still read what it was shown."""
+    try:
+        consent.require(citizen_id=citizen_id, partner_id=partner_id)
+    except DomainError:
+        return False
+    return True
