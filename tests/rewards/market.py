@@ -300,7 +300,7 @@ class Market:
 
     def _one(self, query: str, value: UUID) -> tuple[Any, ...]:
         with self.runtime.database.raw_transaction() as connection:
-            row = connection.execute(query, [value]).fetchone()
+            row: tuple[Any, ...] | None = connection.execute(query, [value]).fetchone()
         assert row is not None
         return row
 

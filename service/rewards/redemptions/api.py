@@ -53,9 +53,9 @@ from service.rewards.redemptions.submitting import Submitting
 from service.web.access import current_caller, requires
 from service.web.blueprint import Blueprint
 from service.web.context import raw_transaction, runtime
-from service.web.idempotency import requested_key
+from service.web.idempotency import Answer, requested_key
 from service.web.pagination import Page, list_view
-from service.web.verdicts import Answer, Begun, answer_once_gathered
+from service.web.verdicts import Begun, answer_once_gathered
 
 blueprint = Blueprint(
     "redemptions", __name__, url_prefix="/v1", description="Quotes, redemptions, entitlements"

@@ -4,11 +4,11 @@ Working days follow the State Council's calendar, weekends that are worked inclu
 `holidays` library knows it; a year that is not announced yet has its weekends and fixed days only.
 """
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
-from holidays.countries import China
+import holidays
 
 from service import clock
 from service.rewards.offers.terms import Timers
@@ -18,13 +18,13 @@ ASK_AT_LEAST_EVERY: Final = timedelta(hours=6)
 
 
 @lru_cache(maxsize=1)
-def _calendar() -> China:
-    return China()
+def _calendar() -> holidays.HolidayBase:
+    return holidays.country_holidays("CN")
 
 
 def after_business_days(moment: datetime, days: int) -> datetime:
     """Return the end of the so many-th working day after a moment's day, in Asia/Shanghai."""
-    last = _calendar().get_nth_working_day(clock.day_of(moment), days)
+    last: date = _calendar().get_nth_working_day(clock.day_of(moment), days)
     return clock.start_of(last + timedelta(days=1))
 
 
@@ -37,4 +37,5 @@ def submission_deadline(moment: datetime, timers: Timers) -> datetime:
 
 def next_inquiry(moment: datetime, asked: int) -> datetime:
     """Return when a partner is asked again that was asked so many times: from 1 min to 6 h."""
-    return moment + min(ASK_FIRST_AFTER * 2 ** min(asked, 20), ASK_AT_LEAST_EVERY)
+    wait: timedelta = min(ASK_FIRST_AFTER * (1 << min(asked, 20)), ASK_AT_LEAST_EVERY)
+    return moment + wait
