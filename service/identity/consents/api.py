@@ -26,7 +26,7 @@ from service.identity.consents.schemas import (
     AccessView,
     ConsentQuery,
     ConsentRequest,
-    ConsentView,
+    PartnerConsentView,
     HistoryView,
     RevocationRequest,
     WordsQuery,
@@ -45,9 +45,9 @@ from service.web.pagination import Page, PageQuery, Position, list_view
 
 DONE_BEFORE: Final = {
     "description": "It had been done before.",
-    "content": {"application/json": {"schema": ConsentView}},
+    "content": {"application/json": {"schema": PartnerConsentView}},
 }
-ConsentListView: Final = list_view(ConsentView)
+PartnerConsentListView: Final = list_view(PartnerConsentView)
 AccessListView: Final = list_view(AccessView)
 
 
@@ -69,7 +69,7 @@ def read_consent_words(query: dict[str, Any]) -> dict[str, Any]:
 @requires("citizen")
 @blueprint.arguments(ConsentRequest)
 @blueprint.repeatable()
-@blueprint.response(201, ConsentView)
+@blueprint.response(201, PartnerConsentView)
 @blueprint.refusals(404, "id-unknown")
 @blueprint.refusals(409, "consent-exists", "consent-ended")
 @blueprint.refusals(422, "consent-terms-invalid", "recipient-unknown")
@@ -91,7 +91,7 @@ def create_consent(body: dict[str, Any]) -> Response:
 @requires("citizen")
 @requires("partner", scope="consents:read")
 @blueprint.arguments(ConsentQuery, location="query")
-@blueprint.response(200, ConsentListView)
+@blueprint.response(200, PartnerConsentListView)
 def list_consents(query: dict[str, Any]) -> Any:
     """List one's own consents, or those given to the partner; the newest first."""
     page, viewer = Page.asked(query), _viewer()
@@ -111,7 +111,7 @@ def list_consents(query: dict[str, Any]) -> Any:
 @blueprint.get("/v1/consents/<consent_id>")
 @requires("citizen")
 @requires("partner", scope="consents:read")
-@blueprint.response(200, ConsentView)
+@blueprint.response(200, PartnerConsentView)
 @blueprint.refusals(404, "id-unknown")
 def read_consent(consent_id: str) -> dict[str, Any]:
     """Show one consent."""
@@ -162,7 +162,7 @@ def list_my_accesses(query: dict[str, Any]) -> Any:
 @requires("partner", scope="consents:revoke")
 @blueprint.arguments(RevocationRequest, required=False)
 @blueprint.repeatable(answer_is_kept=False)
-@blueprint.response(201, ConsentView)
+@blueprint.response(201, PartnerConsentView)
 @blueprint.doc(responses={"200": DONE_BEFORE})
 @blueprint.refusals(404, "id-unknown")
 @blueprint.refusals(409, "consent-ended")
@@ -183,7 +183,7 @@ def revoke_consent(body: dict[str, Any], consent_id: str) -> Response:
 @requires("citizen")
 @requires("partner", scope="consents:revoke")
 @blueprint.repeatable(answer_is_kept=False)
-@blueprint.response(201, ConsentView)
+@blueprint.response(201, PartnerConsentView)
 @blueprint.doc(responses={"200": DONE_BEFORE})
 @blueprint.refusals(404, "id-unknown")
 @blueprint.refusals(409, "nothing-to-acknowledge")
@@ -220,7 +220,7 @@ def _viewer() -> Viewer:
 
 
 def _shown(consent: ConsentRecord, side: Side) -> dict[str, Any]:
-    shown: dict[str, Any] = ConsentView().dump(consent_view(consent, side))
+    shown: dict[str, Any] = PartnerConsentView().dump(consent_view(consent, side))
     return shown
 
 

@@ -99,7 +99,7 @@ class WordsView(Schema):
     recipient = fields.Nested(RecipientView, required=True)
 
 
-class ConsentView(Schema):
+class PartnerConsentView(Schema):
     """A consent; the citizen is shown the words, the partner the subject."""
 
     id = fields.String(required=True, metadata=_EXAMPLE)
