@@ -21,9 +21,13 @@ from service.identity.spending import require_may_spend
 from service.leaving import consequences
 from service.ledger import api as ledger
 from service.partners import api as partners
-from service.partners.webhooks import feed_api as events
 from service.partners.message_signatures import MessageCheck
+from service.partners.webhooks import feed_api as events
 from service.reports import api as reports
+from service.rewards import eligibility_api as eligibility
+from service.rewards.grades import api as grades
+from service.rewards.offers import api as offers
+from service.rewards.offers import changes_api as offer_changes
 from service.rewards.redemptions import api as redemptions
 from service.runtime import Runtime
 from service.transparency import api as transparency
@@ -49,8 +53,12 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     ledger.blueprint,
     transparency.blueprint,
     reports.blueprint,
+    grades.blueprint,
+    eligibility.blueprint,
     identity.blueprint,
     partners.blueprint,
+    offers.blueprint,
+    offer_changes.blueprint,
     redemptions.blueprint,
     events.blueprint,
 )
