@@ -2,7 +2,7 @@
 
 import hashlib
 from calendar import monthrange
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final, Literal, NamedTuple, get_args
@@ -73,8 +73,9 @@ class Assessment:
     raised: Raised | None
     conditions: tuple[Condition, ...]
 
-    def document(self, language: Language) -> dict[str, Any]:
-        """Return the assessment as its citizen is shown it."""
+    @property
+    def document(self) -> dict[str, Any]:
+        """The assessment as JSON, to be kept and to be shown (see `in_words`)."""
         return {
             "grade": self.grade,
             "next_grade": self.next_grade,
@@ -83,8 +84,16 @@ class Assessment:
             "facts": self.facts,
             "facts_digest": self.facts_digest,
             "raised_until": self.raised.holds_until.isoformat() if self.raised else None,
-            "conditions": [condition.view(language) for condition in self.conditions],
+            "conditions": [
+                {**condition.values, "passed": condition.passed} for condition in self.conditions
+            ],
         }
+
+
+def in_words(document: Mapping[str, Any], language: Language) -> dict[str, Any]:
+    """Return an assessment's document with each condition said in a sentence."""
+    told = [Condition(**condition).view(language) for condition in document["conditions"]]
+    return {**document, "conditions": told}
 
 
 def window_of(months: int, on: date) -> Window:
