@@ -68,8 +68,8 @@ STEPS: Final[Mapping[str, Step]] = {
     "closure": _step("closed", "expired", "expired"),
     "maturity": _step(
         "matured",
-        "captured settled partially_reversed disputed",
-        "captured settled partially_reversed disputed",
+        "captured settled partially_reversed",
+        "captured settled partially_reversed",
     ),
     "reversal": _step(
         "reversed", "captured settled partially_reversed", "partially_reversed reversed"
