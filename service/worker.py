@@ -10,6 +10,7 @@ from service.jobs.tasks import Task
 from service.jobs.worker import work
 from service.ledger.expiry import expire_lapsed_lots
 from service.ledger.notices import write_notices
+from service.rewards.redemptions.timers import run_due
 from service.runtime import Runtime
 from service.web.idempotency import forget_old_answers
 
@@ -37,6 +38,7 @@ TASKS: tuple[Task, ...] = (
     Task("ledger.tell_of_expiry", tell_of_expiry, cron="25 0 * * *"),  # 08:25 in Shanghai
     Task("identity.finish_erasures", finish_erasures, cron="*/5 * * * *"),
     Task("identity.watch_consents", watch_expiry, cron="*/10 * * * *"),
+    Task("rewards.run_timers", run_due, cron="* * * * *"),
     Task("web.forget_answers", forget_answers, cron="41 * * * *"),
 )
 
