@@ -23,6 +23,7 @@ from service.partners.organisations import (
 )
 from service.partners.profiles import Profile, Signatures, change_profile, profile_of
 from service.partners.scopes import ROLES, SCOPES
+from service.partners.simulator.command import simulate_command
 from service.partners.tools import new_key_command, token_command
 from service.runtime import Runtime
 
@@ -203,3 +204,4 @@ def _print(shown: dict[str, Any]) -> None:
 
 group.add_command(new_key_command)
 group.add_command(token_command)
+group.add_command(simulate_command)
