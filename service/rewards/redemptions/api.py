@@ -1,6 +1,5 @@
 """Quotes and redemptions over HTTP: a citizen accepts, her partner confirms."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,12 +9,7 @@ from flask import Response
 
 from service import clock
 from service.errors import DomainError
-from service.identity.consents.checking import (
-    ask_consent,
-    consent_from,
-    log_access,
-    refusal_of_use,
-)
+from service.identity.consents.checking import ask_consent, consent_from, log_access
 from service.ids import CONSENT, OFFER, QUOTE, REDEMPTION, uuid_of
 from service.pipelining import Connection
 from service.rewards.entitlements.documents import entitlement
@@ -40,20 +34,20 @@ from service.rewards.redemptions.reading import (
 )
 from service.rewards.redemptions.reserving import Reserving
 from service.rewards.redemptions.reversing import ReversalWish, reverse
-from service.rewards.redemptions.steps import (
-    Actor,
-    Redemption,
-    Written,
-    ask_locked,
-    redemption_from,
-    refusal_of_step,
-    unknown,
+from service.rewards.redemptions.stepping import (
+    actor,
+    created,
+    refusal_of,
+    said_of,
+    step_once,
+    was_shown,
 )
+from service.rewards.redemptions.steps import Redemption, unknown
 from service.rewards.redemptions.submitting import Submitting
 from service.web.access import current_caller, requires
 from service.web.blueprint import Blueprint
 from service.web.context import raw_transaction, runtime
-from service.web.idempotency import Answer, requested_key
+from service.web.idempotency import Answer
 from service.web.pagination import Page, list_view
 from service.web.verdicts import Begun, answer_once_gathered
 
@@ -125,7 +119,7 @@ def create_redemption(wish: dict[str, Any]) -> Response:
         begun.append(reserving)
 
         def act() -> Answer:
-            redemption = reserving.write(_actor()).redemption
+            redemption = reserving.write(actor()).redemption
             terms = terms_of(connection, redemption.offer_id, redemption.offer_version)
             return 201, redemption_view(redemption, terms)
 
@@ -200,7 +194,7 @@ def submit_redemption(redemption_id: str) -> Response:
 
         def act() -> Answer:
             settings = runtime().settings
-            written, document = submitting.write(_actor(), runtime().keys, settings.issuer)
+            written, document = submitting.write(actor(), runtime().keys, settings.issuer)
             deadline_at = written.redemption.deadline_at
             return 201, {
                 **written_view(written),
@@ -236,9 +230,9 @@ def capture(body: dict[str, Any], redemption_id: str) -> Response:
             before = repeated_capture(connection, redemption, wish)
             if before is not None:
                 return 200, records_of(connection, redemption.id, before[1])[0]
-        return 201, written_view(capture_redemption(connection, redemption, wish, _actor()))
+        return 201, written_view(capture_redemption(connection, redemption, wish, actor()))
 
-    return _step(redemption_id, step)
+    return step_once(redemption_id, step)
 
 
 @blueprint.post("/redemptions/<redemption_id>/declines")
@@ -250,11 +244,11 @@ def capture(body: dict[str, Any], redemption_id: str) -> Response:
 @blueprint.refusals(409, "state-conflict", "partner-reference-reused")
 def decline_redemption(body: dict[str, Any], redemption_id: str) -> Response:
     """Refuse a redemption; everything returns to her, and she sees the reason."""
-    said, reference = _said(body)
-    return _step(
+    said, reference = said_of(body)
+    return step_once(
         redemption_id,
-        lambda connection, redemption: _created(
-            decline(connection, redemption, _actor(), said, reference)
+        lambda connection, redemption: created(
+            decline(connection, redemption, actor(), said, reference)
         ),
     )
 
@@ -272,14 +266,14 @@ def void_redemption(body: dict[str, Any], redemption_id: str) -> Response:
 
     Of what was submitted, hers is a wish (`void_request`) that the partner grants with its own.
     """
-    said, reference = _said(body)
+    said, reference = said_of(body)
 
     def step(connection: Connection, redemption: Redemption) -> Answer:
         if current_caller().kind == "citizen" and redemption.state != "reserved":
-            return _created(request_void(connection, redemption, _actor(), said))
-        return _created(void(connection, redemption, _actor(), said, reference))
+            return created(request_void(connection, redemption, actor(), said))
+        return created(void(connection, redemption, actor(), said, reference))
 
-    return _step(redemption_id, step)
+    return step_once(redemption_id, step)
 
 
 @blueprint.post("/redemptions/<redemption_id>/reversals")
@@ -293,9 +287,9 @@ def void_redemption(body: dict[str, Any], redemption_id: str) -> Response:
 def reverse_capture(body: dict[str, Any], redemption_id: str) -> Response:
     """Take a captured benefit back, all or a share; her points return pro rata."""
     wish = ReversalWish(**body)
-    return _step(
+    return step_once(
         redemption_id,
-        lambda connection, redemption: _created(reverse(connection, redemption, wish, _actor())),
+        lambda connection, redemption: created(reverse(connection, redemption, wish, actor())),
     )
 
 
@@ -315,37 +309,10 @@ def show_status_list(number: int) -> Response:
 
 # --- what the views share ----------------------------------------------------------------------
 
-Steps = Callable[[Connection, Redemption], Answer]
-
-
-def _step(redemption_id: str, step: Steps) -> Response:
-    """Take a step of a redemption that is the caller's, once."""
-    wanted = uuid_of(REDEMPTION, redemption_id)
-
-    def begin(connection: Connection) -> Begun:
-        asked = ask_locked(connection, wanted)
-
-        def act() -> Answer:
-            redemption = redemption_from(asked)
-            if current_caller().id not in {redemption.citizen_id, redemption.partner_id}:
-                raise unknown()
-            if current_caller().kind == "partner" and not _was_shown(redemption):
-                raise unknown()
-            return step(connection, redemption)
-
-        return act
-
-    return answer_once_gathered(begin, refusal_of)
-
-
-def _was_shown(redemption: Redemption) -> bool:
-    """Say whether a redemption was ever submitted to its partner."""
-    return redemption.status_index is not None
-
 
 def _seen_by_partner(connection: Connection, redemption: Redemption) -> dict[str, Any]:
     """Return what its partner alone is shown, and write down that it looked."""
-    if redemption.partner_id != current_caller().id or not _was_shown(redemption):
+    if redemption.partner_id != current_caller().id or not was_shown(redemption):
         raise unknown()
     consent = consent_from(ask_consent(connection, redemption.consent_id))
     consent.require(citizen_id=redemption.citizen_id, partner_id=redemption.partner_id)
@@ -356,28 +323,6 @@ def _seen_by_partner(connection: Connection, redemption: Redemption) -> dict[str
         terms = terms_of(connection, redemption.offer_id, redemption.offer_version)
         shown["entitlement"] = entitlement(keys, issuer, redemption, terms, clock.now())
     return shown
-
-
-def refusal_of(error: psycopg.errors.IntegrityError) -> DomainError | None:
-    """Return what the constraints mean that may refuse a step."""
-    if isinstance(error, psycopg.errors.CheckViolation):
-        return refusal_of_use(error) or refusal_of_count(error)
-    return refusal_of_step(error)
-
-
-def _actor() -> Actor:
-    caller = current_caller()
-    return Actor(caller.kind, caller.id, requested_key() or "")
-
-
-def _said(body: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
-    """Return what stands in the record's body, and the partner's reference."""
-    said = {name: value for name, value in body.items() if value is not None}
-    return said, said.pop("partner_reference", None)
-
-
-def _created(written: Written) -> Answer:
-    return 201, written_view(written)
 
 
 def _position(line: RedemptionLine) -> list[str | int]:
