@@ -22,6 +22,7 @@ from service.leaving import consequences
 from service.ledger import api as ledger
 from service.partners import api as partners
 from service.partners.message_signatures import MessageCheck
+from service.partners.webhooks import api as webhooks
 from service.partners.webhooks import feed_api as events
 from service.reports import api as reports
 from service.rewards import eligibility_api as eligibility
@@ -61,6 +62,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     offer_changes.blueprint,
     redemptions.blueprint,
     events.blueprint,
+    webhooks.blueprint,
 )
 
 

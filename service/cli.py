@@ -27,6 +27,7 @@ from service.ledger.invariants import CHECKS as LEDGER_CHECKS
 from service.methodologies import Library, region_named
 from service.migrate import migrate
 from service.partners import commands as partners
+from service.partners.webhooks.commands import courier_command
 from service.partners.our_keys import keys_group
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings, settings_from
@@ -62,6 +63,7 @@ COMMANDS: tuple[click.Command, ...] = (
     jobs_group,
     worker_command,
     sealer_command,
+    courier_command,
     log_group,
     distribute_command,
 )
@@ -120,7 +122,11 @@ def cli(context: click.Context) -> None:
 def run_command() -> None:
     """Serve until stopped."""
     carbon = Path(sys.argv[0]).absolute()
-    companions = {"job worker": (carbon, "worker"), "sealer": (carbon, "sealer")}
+    companions = {
+        "job worker": (carbon, "worker"),
+        "sealer": (carbon, "sealer"),
+        "courier": (carbon, "courier"),
+    }
     serve(settings_from(), prepare=prepare, companions=companions)
 
 

@@ -11,6 +11,7 @@ from service.jobs.worker import work
 from service.ledger.expiry import expire_lapsed_lots
 from service.ledger.notices import write_notices
 from service.rewards.redemptions.timers import run_due
+from service.partners.webhooks.deliveries import forget_delivered
 from service.runtime import Runtime
 from service.web.idempotency import forget_old_answers
 
@@ -31,6 +32,11 @@ def forget_answers(runtime: Runtime) -> None:
         forget_old_answers(session)
 
 
+def forget_deliveries(runtime: Runtime) -> None:
+    """Delete what was delivered to partners long ago."""
+    forget_delivered(runtime.database)
+
+
 TASKS: tuple[Task, ...] = (
     *ACTIVITIES,
     # Shanghai is whole hours from UTC, so one of these is at 00:05 there; the others catch up.
@@ -40,6 +46,7 @@ TASKS: tuple[Task, ...] = (
     Task("identity.watch_consents", watch_expiry, cron="*/10 * * * *"),
     Task("rewards.run_timers", run_due, cron="* * * * *"),
     Task("web.forget_answers", forget_answers, cron="41 * * * *"),
+    Task("partners.forget_deliveries", forget_deliveries, cron="27 19 * * *"),
 )
 
 

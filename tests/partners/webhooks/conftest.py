@@ -1,6 +1,6 @@
 """A partner with scopes, its calls, and the events of its objects."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -38,7 +38,7 @@ class Bank:
         return objects
 
     def get(self, path: str, **query: Any) -> TestResponse:
-        return self.client.get(f"/v1{path}", query_string=query, headers=self.headers)
+        return self.client.get(f"/v1{path}", query_string=query or None, headers=self.headers)
 
     def post(self, path: str, body: Any = None, **headers: str) -> TestResponse:
         return self.client.post(f"/v1{path}", json=body, headers=self.headers | headers)
@@ -84,10 +84,3 @@ def make_bank(
         token = access_tokens().issue("partner", partner.id, roles=("bank",), scopes=scopes)
     headers = {"Authorization": f"Bearer {token}"}
     return Bank(partner.id, runtime, app.test_client(), headers)
-
-
-@pytest.fixture
-def fresh_app(fresh_runtime: Runtime) -> Iterator[Flask]:
-    from service.app import create_app  # noqa: PLC0415  most tests share one application
-
-    yield create_app(fresh_runtime)
