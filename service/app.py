@@ -25,6 +25,7 @@ from service.partners.message_signatures import MessageCheck
 from service.partners.webhooks import api as webhooks
 from service.partners.webhooks import feed_api as events
 from service.reports import api as reports
+from service.reports import carbon_reports_api as carbon_reports
 from service.rewards import eligibility_api as eligibility
 from service.rewards.grades import api as grades
 from service.rewards.offers import api as offers
@@ -54,6 +55,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     ledger.blueprint,
     transparency.blueprint,
     reports.blueprint,
+    carbon_reports.blueprint,
     grades.blueprint,
     eligibility.blueprint,
     identity.blueprint,

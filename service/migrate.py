@@ -24,6 +24,7 @@ MODELS = (
     "service.transparency.models",
     "service.rewards.settlement.models",
     "service.rewards.grades.models",
+    "service.reports.models",
     "service.web.models",
 )
 

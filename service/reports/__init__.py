@@ -1,1 +1,1 @@
-"""What the public may know of the whole: sums only, read and never written."""
+"""What is told of the whole and of one person: sums, and a report that she herself carries."""

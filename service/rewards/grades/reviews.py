@@ -142,6 +142,11 @@ def reviews(
         return cursor.execute(READ_PAGE, terms).fetchall()
 
 
+def is_under_review(connection: psycopg.Connection[Any], citizen_id: UUID, rules_name: str) -> bool:
+    """Say whether a human was asked to look at a grade and has not answered yet."""
+    return _one(connection, READ_OPEN, (citizen_id, rules_name)) is not None
+
+
 def decide_review(
     connection: psycopg.Connection[Any],
     review_id: UUID,
