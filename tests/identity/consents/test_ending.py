@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from service import clock
@@ -11,7 +12,7 @@ from service.identity.consents.errors import ConsentExpired, ConsentRevoked
 from service.identity.consents.expiry import watch_expiry
 from service.runtime import Runtime
 from tests.identity.conftest import Post, SignedInCitizen, at_once
-from tests.identity.consents.conftest import DAY, Given, NewPartner, Read, Told, in_days
+from tests.identity.consents.conftest import DAY, Given, NewPartner, Read, Told, in_days, terms
 
 Citizen = Callable[..., SignedInCitizen]
 
@@ -252,3 +253,29 @@ class TestACitizenWhoLeaves:
         assert export["consent"][0]["purpose"] == "benefit"
         assert {"consent_access", "person_link"} <= export.keys()
         assert "person_id" not in str(export)
+
+    def test_leaves_no_consent_that_she_gives_at_the_same_moment(
+        self,
+        a_citizen: Citizen,
+        a_partner: NewPartner,
+        app: Flask,
+        post: Post,
+        runtime: Runtime,
+    ) -> None:
+        citizen = a_citizen()
+        banks = [a_partner() for _ in range(15)]
+        waiting = [*banks[:7], None, *banks[7:]]
+
+        def act() -> int:
+            bank = waiting.pop()
+            if bank is None:
+                return app.test_client().delete("/v1/me", headers=citizen.headers).status_code
+            return post("/v1/consents", terms(bank), headers=citizen.headers).status_code
+
+        answers = at_once(len(waiting), act)
+
+        assert set(answers) <= {201, 204, 401, 404}
+        assert answers.count(204) == 1
+        with runtime.database.raw_transaction() as connection:
+            query = "SELECT count(*) FROM consent WHERE citizen_id = %s AND state = 'authorised'"
+            assert connection.execute(query, [citizen.id]).fetchone() == (0,)
