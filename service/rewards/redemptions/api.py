@@ -1,11 +1,12 @@
 """Quotes and redemptions over HTTP: a citizen accepts, her partner confirms."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import psycopg
-from flask import Response
+from flask import Response, jsonify
 
 from service import clock
 from service.errors import DomainError
@@ -87,12 +88,12 @@ def create_quote(wish: dict[str, Any]) -> Response:
 @requires("citizen")
 @blueprint.response(200, schemas.QuoteView)
 @blueprint.refusals(404, "quote-unknown", "id-unknown")
-def show_quote(quote_id: str) -> dict[str, Any]:
+def show_quote(quote_id: str) -> Response:
     """Show one of her quotes, whether or not it is still valid."""
     with raw_transaction() as connection:
         quote = quote_from(ask_quote(connection, current_caller().id, uuid_of(QUOTE, quote_id)))
         terms = terms_of(connection, quote.offer_id, quote.offer_version)
-    return quote_view(quote, terms, runtime().keys, runtime().settings.issuer, [])
+    return jsonify(quote_view(quote, terms, runtime().keys, runtime().settings.issuer, []))
 
 
 @blueprint.post("/redemptions")
@@ -152,7 +153,7 @@ def list_redemptions(query: dict[str, Any]) -> Any:
             after=_after(page),
         )
     body, status, headers = page.answer(found, _position)
-    return {**body, "items": [line.view() for line in body["items"]]}, status, headers
+    return jsonify({**body, "items": [line.view() for line in body["items"]]}), status, headers
 
 
 @blueprint.get("/redemptions/<redemption_id>")
@@ -161,7 +162,7 @@ def list_redemptions(query: dict[str, Any]) -> Any:
 @blueprint.response(200, schemas.RedemptionView)
 @blueprint.refusals(403, *CONSENT_REFUSALS)
 @blueprint.refusals(404, "redemption-unknown", "id-unknown")
-def show_redemption(redemption_id: str) -> dict[str, Any]:
+def show_redemption(redemption_id: str) -> Response:
     """Show a redemption with its records.
 
     A partner sees those that she has submitted to it, while her consent lasts; she can read that
@@ -175,7 +176,7 @@ def show_redemption(redemption_id: str) -> dict[str, Any]:
             shown |= _seen_by_partner(connection, redemption)
         elif redemption.citizen_id != current_caller().id:
             raise unknown()
-        return shown | {"records": records_of(connection, redemption.id)}
+        return jsonify(shown | {"records": records_of(connection, redemption.id)})
 
 
 @blueprint.post("/redemptions/<redemption_id>/submissions")
@@ -286,7 +287,8 @@ def void_redemption(body: dict[str, Any], redemption_id: str) -> Response:
 @blueprint.refusals(422, "reversal-exceeds-capture")
 def reverse_capture(body: dict[str, Any], redemption_id: str) -> Response:
     """Take a captured benefit back, all or a share; her points return pro rata."""
-    wish = ReversalWish(**body)
+    share = body["share"] and Decimal(body["share"])
+    wish = ReversalWish(**{**body, "share": share})
     return step_once(
         redemption_id,
         lambda connection, redemption: created(reverse(connection, redemption, wish, actor())),
