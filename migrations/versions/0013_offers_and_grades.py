@@ -109,7 +109,6 @@ CREATE TABLE offer_use (
     taken integer NOT NULL,
     most integer NOT NULL,
     CONSTRAINT pk_offer_use PRIMARY KEY (offer_id, holder_kind, holder, starts_on),
-    CONSTRAINT fk_offer_use_offer_id_offer FOREIGN KEY (offer_id) REFERENCES offer (id),
     CONSTRAINT ck_offer_use_holder_kind_is_known CHECK (holder_kind IN ('citizen', 'person')),
     CONSTRAINT ck_offer_use_person_limit_kept CHECK (taken >= 0 AND taken <= most)
 )

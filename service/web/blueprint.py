@@ -105,6 +105,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         self, schema: type[Schema] | Schema, *, location: str = "json", **options: Any
     ) -> Decorator:
         """Read a body (or `location="query"`) by a schema and give it to the view."""
+        if isinstance(schema, type):
+            schema = schema()  # once; webargs would make another one for each request
         decorator: Decorator = super().arguments(schema, location=location, **options)
         return decorator
 

@@ -40,7 +40,9 @@ COLUMNS: Final = (
 
 _READ: Final = f"SELECT {', '.join(COLUMNS)} FROM consent"
 
-READ_BY_ID: Final = f"{_READ} WHERE id = %s FOR NO KEY UPDATE"
+LOOK_UP: Final = f"{_READ} WHERE id = %s"
+
+READ_BY_ID: Final = f"{LOOK_UP} FOR NO KEY UPDATE"
 
 READ_BY_SUBJECT: Final = f"""{_READ} WHERE partner_id = %s AND subject = %s
 ORDER BY (state = 'authorised' AND %s = ANY(data_clusters)) DESC,
@@ -113,6 +115,11 @@ def pairwise_subject(keys: KeyRing, partner_id: UUID, citizen_id: UUID) -> str:
 def ask_consent(connection: Connection, consent_id: UUID) -> Rows:
     """Ask for a consent and lock it; see `consent_from`."""
     return connection.execute(READ_BY_ID, (consent_id,))
+
+
+def look_up_consent(connection: Connection, consent_id: UUID) -> Rows:
+    """Ask for a consent without locking it, for what discloses nothing yet; see `consent_from`."""
+    return connection.execute(LOOK_UP, (consent_id,))
 
 
 def ask_consent_of_subject(

@@ -12,12 +12,11 @@ from service.rewards.offers.terms import Terms
 
 OfferState = Literal["draft", "active", "paused", "retired"]
 
-VERSIONS_REMEMBERED: Final = 4096
-
-# Terms come as text: whoever remembers them need not parse them again.
+# Terms come as text, and not at all to whoever remembers those of this version.
 READ_OFFER: Final = """
 SELECT offer.id, offer.partner_id, partner.name, offer.state, offer.active_version,
-       partner.state = 'active', offer_version.terms::text
+       partner.state = 'active',
+       CASE WHEN offer.active_version <> %s THEN offer_version.terms::text END
 FROM offer JOIN partner ON partner.id = offer.partner_id
 LEFT JOIN offer_version
     ON offer_version.offer_id = offer.id AND offer_version.version = offer.active_version
@@ -30,6 +29,9 @@ SELECT offer_id, version, terms::text FROM offer_version WHERE offer_id = %s AND
 
 _remembered: dict[tuple[UUID, int], Terms] = {}
 """Versions never change, so what was parsed once stays right."""
+
+_seen_active: dict[UUID, int] = {}
+"""By offer, the version that was in force when it was last read: a guess, never an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,8 @@ class Offer:
 
 def ask_offer(connection: Connection, offer_id: UUID) -> Rows:
     """Ask for an offer with the terms in force; `offer_from` reads the answer."""
-    return connection.execute(READ_OFFER, (offer_id,))
+    guess = terms_seen_active(offer_id)
+    return connection.execute(READ_OFFER, (guess.version if guess else -1, offer_id))
 
 
 def offer_from(rows: Rows) -> Offer:
@@ -61,8 +64,20 @@ def offer_from(rows: Rows) -> Offer:
     if row is None:
         raise OfferUnknown("There is no such offer, or it is not yours to see.")
     offer_id, partner_id, partner_name, state, version, partner_is_active, document = row
-    terms = None if version is None else parsed(offer_id, version, document)
+    terms = None
+    if version is not None:
+        terms = (
+            _remembered[offer_id, version]
+            if document is None
+            else parsed(offer_id, version, document)
+        )
+        _seen_active[offer_id] = version
     return Offer(offer_id, partner_id, partner_name, state, version, terms, partner_is_active)
+
+
+def terms_seen_active(offer_id: UUID) -> Terms | None:
+    """Return the terms that were in force when this process last looked; they may have changed."""
+    return _remembered.get((offer_id, _seen_active.get(offer_id, -1)))
 
 
 def require_open(offer: Offer, now: datetime) -> Terms:
@@ -118,7 +133,5 @@ def parsed(offer_id: UUID, version: int, document: str | dict[str, Any]) -> Term
     if terms is None:
         members = json.loads(document) if isinstance(document, str) else document
         terms = Terms.from_document(members)
-        if len(_remembered) >= VERSIONS_REMEMBERED:
-            _remembered.clear()
         _remembered[offer_id, version] = terms
     return terms

@@ -130,7 +130,7 @@ class OfferUse(Base):
 
     __tablename__ = "offer_use"
 
-    offer_id: Mapped[UUID] = mapped_column(ForeignKey(Offer.id), primary_key=True)
+    offer_id: Mapped[UUID] = mapped_column(primary_key=True)
     holder_kind: Mapped[str] = mapped_column(primary_key=True, comment="citizen, person")
     holder: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     starts_on: Mapped[date] = mapped_column(primary_key=True, comment="the period's first day")

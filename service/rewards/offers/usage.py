@@ -8,19 +8,17 @@ import psycopg
 
 from service.rewards.offers.counters import Counter
 
-ENDED_WITHOUT: Final = (
-    "(redemption.state IN ('declined', 'voided', 'expired') AND redemption.closed_at IS NOT NULL)"
-)
-"""SQL: the redemption has ended without a benefit, and given back what it had taken.
+HOLDS: Final = "redemption.closed_at IS NULL"
+"""SQL: the redemption has not given back what it took of quota, budget and caps.
 
-An expired one holds it until its time of grace is over, and a reversed one for good."""
+What ends without a benefit gives it back; an expired one when its grace is over, a reversed one
+never."""
 
 SUBSIDY_HELD: Final = """
-CASE WHEN redemption.state IN
-    ('captured', 'settled', 'partially_reversed', 'reversed', 'disputed')
-THEN redemption.captured_subsidy_minor ELSE redemption.subsidy_minor END
+CASE WHEN redemption.state IN ('reserved', 'submitted', 'unknown', 'expired')
+THEN redemption.subsidy_minor ELSE redemption.captured_subsidy_minor END
 """
-"""SQL: what a redemption has of the budget; a partial capture has given back the rest."""
+"""SQL: what it holds of the budget; a partial capture has given back the rest."""
 
 # One statement, so that all of it is of one moment.
 READ_USAGE: Final = f"""
@@ -36,8 +34,8 @@ CROSS JOIN LATERAL (
            jsonb_object_agg(state, of_state) AS by_state
     FROM (
         SELECT state, count(*) AS of_state,
-               count(*) FILTER (WHERE NOT {ENDED_WITHOUT}) AS redemptions,
-               sum({SUBSIDY_HELD}) FILTER (WHERE NOT {ENDED_WITHOUT}) AS subsidy_minor
+               count(*) FILTER (WHERE {HOLDS}) AS redemptions,
+               sum({SUBSIDY_HELD}) FILTER (WHERE {HOLDS}) AS subsidy_minor
         FROM redemption WHERE redemption.offer_id = offer.id GROUP BY state) AS one_state
 ) AS counted
 WHERE offer_counter.offer_id = %s

@@ -7,7 +7,6 @@ from uuid import UUID
 from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
-    ForeignKeyConstraint,
     Index,
     LargeBinary,
     Sequence,
@@ -32,7 +31,7 @@ class Quote(Base):
     partner_id: Mapped[UUID]
     offer_id: Mapped[UUID]
     offer_version: Mapped[int]
-    consent_id: Mapped[UUID] = mapped_column(ForeignKey("consent.id"))
+    consent_id: Mapped[UUID]
     subject: Mapped[str] = mapped_column(comment="her name for this partner")
     mode: Mapped[str]
     points: Mapped[Points]
@@ -43,12 +42,7 @@ class Quote(Base):
     valid_until: Mapped[Moment]
     recorded_at: Mapped[RecordedAt]
 
-    __table_args__ = (
-        ForeignKeyConstraint(
-            ["offer_id", "offer_version"], ["offer_version.offer_id", "offer_version.version"]
-        ),
-        Index("ix_quote_citizen_id", "citizen_id", "recorded_at"),
-    )
+    __table_args__ = (Index("ix_quote_citizen_id", "citizen_id", "recorded_at"),)
 
 
 class Redemption(Base):
@@ -61,7 +55,7 @@ class Redemption(Base):
     partner_id: Mapped[UUID]
     offer_id: Mapped[UUID]
     offer_version: Mapped[int]
-    quote_id: Mapped[UUID] = mapped_column(ForeignKey("quote.id"), unique=True)
+    quote_id: Mapped[UUID] = mapped_column(unique=True)
     consent_id: Mapped[UUID]
     subject: Mapped[str]
     mode: Mapped[str]
@@ -123,9 +117,9 @@ class RedemptionRecord(Base):
 
     __tablename__ = "redemption_record"
 
-    redemption_id: Mapped[UUID] = mapped_column(ForeignKey("redemption.id"), primary_key=True)
+    redemption_id: Mapped[UUID] = mapped_column(primary_key=True)
     no: Mapped[int] = mapped_column(primary_key=True, comment="the redemption's version")
-    id: Mapped[UUID] = mapped_column(unique=True, comment="also of its posting")
+    id: Mapped[UUID] = mapped_column(comment="follows from the two; also of its posting")
     kind: Mapped[str]
     state: Mapped[str] = mapped_column(comment="of the redemption from now on")
     request_no: Mapped[str] = mapped_column(comment="of the caller: its Idempotency-Key")

@@ -10,16 +10,20 @@ import msgspec
 
 from service import clock
 from service.documents import signed_document
-from service.identity.consents.checking import ask_consent, consent_from
+from service.identity.consents.checking import consent_from, look_up_consent
 from service.identity.persons import ask_person, person_from
-from service.identity.spending import ask_may_spend, refuse_unless_may_spend
 from service.ids import CONSENT, OFFER, QUOTE, public_id
 from service.keys import KeyRing
 from service.ledger.apportioning import shares_by_points
 from service.ledger.lots import ask_live_lots, live_lots
 from service.pipelining import Connection, Rows
-from service.rewards.eligibility import ask_facts, judge
-from service.rewards.offers.catalogue import ask_offer, offer_from, require_open
+from service.rewards.eligibility import Asked, ask_facts, judge
+from service.rewards.offers.catalogue import (
+    ask_offer,
+    offer_from,
+    require_open,
+    terms_seen_active,
+)
 from service.rewards.offers.terms import Terms
 from service.rewards.redemptions.consented import require_consent
 from service.rewards.redemptions.errors import QuoteUnknown
@@ -56,7 +60,10 @@ class Quote:
 
 
 class Quoting:
-    """One wish for a quote: asked first, judged when the answers are there."""
+    """One wish for a quote: asked first, judged when the answers are there.
+
+    It discloses nothing and holds nothing, so nothing is locked: the reservation decides again.
+    """
 
     def __init__(
         self, connection: Connection, citizen_id: UUID, offer_id: UUID, consent_id: UUID
@@ -64,30 +71,29 @@ class Quoting:
         """Ask everything that needs no answer to be asked."""
         self._connection = connection
         self._citizen_id = citizen_id
-        self._spending = ask_may_spend(connection, citizen_id)
+        self._now = clock.now()
         self._offer = ask_offer(connection, offer_id)
-        self._consent = ask_consent(connection, consent_id)
+        self._consent = look_up_consent(connection, consent_id)
         self._person = ask_person(connection, citizen_id)
         self._lots = ask_live_lots(connection, citizen_id)
+        guess = terms_seen_active(offer_id)
+        self._asked: Asked | None = None
+        if guess is not None and guess.caps.per_person is None:
+            self._asked = ask_facts(connection, citizen_id, None, guess, self._now)
 
     def write(self) -> tuple[Quote, Terms, list[tuple[date, int]]]:
         """Return the quote, its terms, and from which lots its points would come.
 
         Raises:
-            CitizenUnknown, AccountFrozen, SpendingHeld: she cannot spend now.
             OfferUnknown, OfferNotActive: there is nothing to quote.
             ConsentMissing, ConsentExpired, ConsentRevoked, ConsentScope: the partner may not know.
             NotEligible: with every condition that failed.
         """
-        now = clock.now()
-        refuse_unless_may_spend(self._spending)
         offer = offer_from(self._offer)
-        terms = require_open(offer, now)
+        terms = require_open(offer, self._now)
         consent = consent_from(self._consent)
         require_consent(consent, self._citizen_id, offer.partner_id, terms)
-        person_id = person_from(self._person)
-        asked = ask_facts(self._connection, self._citizen_id, person_id, terms, now)
-        eligibility = judge(asked).required()
+        eligibility = judge(self._facts_for(terms)).required()
         quote = Quote(
             id=uuid4(),
             citizen_id=self._citizen_id,
@@ -100,12 +106,19 @@ class Quoting:
             points=terms.points,
             terms_hash=terms.terms_hash,
             facts=eligibility.facts,
-            valid_until=now + timedelta(seconds=terms.timers.quote_s),
-            recorded_at=now,
+            valid_until=self._now + timedelta(seconds=terms.timers.quote_s),
+            recorded_at=self._now,
         )
         self._keep(quote)
         shares = shares_by_points(live_lots(self._lots), terms.points) if terms.points else []
         return quote, terms, [(share.expires_on, share.points) for share in shares]
+
+    def _facts_for(self, terms: Terms) -> Asked:
+        """Return what was asked on a guess of the terms; where it was wrong, ask again."""
+        person_id = person_from(self._person)
+        if self._asked is None or self._asked.terms is not terms:
+            return ask_facts(self._connection, self._citizen_id, person_id, terms, self._now)
+        return self._asked._replace(person_id=person_id)
 
     def _keep(self, quote: Quote) -> None:
         values = [getattr(quote, name) for name in Quote.__slots__]

@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 from service import clock
-from service.identity.consents.checking import ask_consent, consent_from
+from service.identity.consents.checking import consent_from, look_up_consent
 from service.identity.persons import ask_person, person_from
 from service.identity.spending import ask_may_spend, refuse_unless_may_spend
 from service.ledger.holds import hold
@@ -66,7 +66,7 @@ class Reserving:
         redemption_id = uuid4()
         hold_id = record_id(redemption_id, 1)
         offer_rows = ask_offer(self._connection, quote.offer_id)
-        consent_rows = ask_consent(self._connection, self._consent_id or quote.consent_id)
+        consent_rows = look_up_consent(self._connection, self._consent_id or quote.consent_id)
         person_rows = ask_person(self._connection, self._citizen_id)
         reduction_g = 0
         if quote.points:

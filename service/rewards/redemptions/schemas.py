@@ -14,6 +14,7 @@ ID: Final = validate.Length(max=128)
 NOTE: Final = validate.Length(min=1, max=500)
 POINTS: Final = validate.Range(min=1, max=2**53 - 1)
 DECIMAL: Final = validate.Regexp(r"(0|[1-9][0-9]{0,5})(\.[0-9]{1,6})?\Z")
+SHARE: Final = validate.Regexp(r"(1(\.0{1,9})?|0\.0{0,8}[1-9][0-9]{0,8})\Z")
 MINOR: Final = validate.Range(min=0, max=2**53 - 1)
 
 DECLINE_REASONS: Final = (
@@ -223,11 +224,10 @@ class ReversalRequest(Schema):
     reason = fields.String(required=True, validate=validate.OneOf(REVERSAL_REASONS))
     partner_reference = fields.String(load_default=None, validate=REFERENCE)
     points = fields.Integer(strict=True, load_default=None, validate=POINTS)
-    share = fields.Decimal(
+    share = fields.String(
         load_default=None,
-        allow_nan=False,
-        validate=validate.Range(min=0, max=1, min_inclusive=False),
-        metadata={"type": "string", "example": "0.5"},
+        validate=SHARE,
+        metadata={"example": "0.5", "description": "Over 0 and at most 1."},
     )
     policy_ref = fields.String(load_default=None, validate=REFERENCE)
 

@@ -4,8 +4,7 @@ from typing import Final
 from uuid import UUID
 
 from service import clock
-from service.errors import DomainError
-from service.identity.consents.checking import Consent, ask_consent, consent_from, log_access
+from service.identity.consents.checking import READ_BY_ID, consent_from, log_access
 from service.identity.spending import ask_may_spend, refuse_unless_may_spend
 from service.keys import KeyRing
 from service.pipelining import Connection
@@ -23,6 +22,9 @@ from service.rewards.redemptions.steps import (
     unknown,
 )
 
+# The question for a consent, asked before anybody has read which one it is.
+ASK_CONSENT: Final = READ_BY_ID.replace("%s", "(SELECT consent_id FROM redemption WHERE id = %s)")
+
 NEXT_STATUS_INDEX: Final = "SELECT nextval('status_index_seq')"
 
 
@@ -35,6 +37,7 @@ class Submitting:
         self._citizen_id = citizen_id
         self._spending = ask_may_spend(connection, citizen_id)
         self._redemption = ask_locked(connection, redemption_id)
+        self._consent = connection.execute(ASK_CONSENT, (redemption_id,))
         self._status_index = connection.execute(NEXT_STATUS_INDEX)
 
     def write(self, actor: Actor, keys: KeyRing, issuer: str) -> tuple[Written, str]:
@@ -55,9 +58,8 @@ class Submitting:
         if redemption.deadline_at is not None and redemption.deadline_at <= now:
             # Its time is over, whether or not the timer has looked at it.
             raise redemption._replace(state="expired").state_conflict()
-        rows = ask_consent(self._connection, redemption.consent_id)
         terms = terms_of(self._connection, redemption.offer_id, redemption.offer_version)
-        consent = consent_from(rows)
+        consent = consent_from(self._consent)
         require_consent(consent, self._citizen_id, redemption.partner_id, terms)
         log_access(
             self._connection, consent, "redemption.submitted", redemption.public_id, is_use=True
@@ -69,12 +71,3 @@ class Submitting:
         )
         written = take(self._connection, submitted, Record("submission", actor))
         return written, entitlement(keys, issuer, written.redemption, terms, now)
-
-
-def is_live(consent: Consent, citizen_id: UUID, partner_id: UUID) -> bool:
-    """Say whether a partner may still read what it was shown."""
-    try:
-        consent.require(citizen_id=citizen_id, partner_id=partner_id)
-    except DomainError:
-        return False
-    return True

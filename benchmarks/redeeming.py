@@ -1,0 +1,284 @@
+"""Redemptions as they are measured: one bank, its offers, thousands of customers with points."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+from uuid import UUID, uuid4
+
+from benchmarks.scripts import Answer, Played, Script, in_another_process
+from service import clock
+from service.access_tokens import AccessTokens
+from service.ids import CONSENT, OFFER, PARTNER, public_id
+from service.identity.consents.checking import pairwise_subject
+from service.ledger.accounts import lock_accounts
+from service.ledger.issuing import Issue, issue_lots
+from service.partners.organisations import PartnerTerms, add_partner
+from service.partners.scopes import SCOPES
+from service.rewards.offers.terms import Terms
+from service.runtime import Runtime
+from service.settings import Settings
+
+POINTS = 1_000_000
+PRICE = 10
+REDEEMERS = 32
+FLASH_CLIENTS = 64
+FLASH_UNITS = 10_000
+
+INSERT_CITIZENS = """
+INSERT INTO citizen (citizen_id, simulated, last_seen_at) SELECT id, true, now()
+FROM unnest(%s::uuid[]) AS citizen (id)
+"""
+
+INSERT_CONSENTS = """
+INSERT INTO consent (id, citizen_id, partner_id, subject, purpose, text_version, text_digest,
+    data_clusters, valid_from, valid_to)
+SELECT id, citizen_id, %s, subject, 'benefit', 1, sha256('bench'), '{tier}',
+    now() - interval '1 minute', now() + interval '30 days'
+FROM unnest(%s::uuid[], %s::uuid[], %s::text[]) AS consent (id, citizen_id, subject)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """Who redeems."""
+
+    id: UUID
+    consent_id: UUID
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bank:
+    """Whose offers are redeemed."""
+
+    id: UUID
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class OnOffer:
+    """What is redeemed."""
+
+    id: UUID
+    terms_hash: str
+
+
+def found_bank(runtime: Runtime) -> Bank:
+    """Make a bank with every scope."""
+    name = f"bench-{uuid4().hex[:12]}"
+    jwks = {"keys": [runtime.keys.signing_key.public_jwk]}
+    with runtime.database.raw_transaction() as connection:
+        bank = add_partner(connection, PartnerTerms(name, frozenset({"bank"}), jwks))
+    tokens = AccessTokens(runtime.keys, runtime.settings.issuer)
+    lasting = timedelta(hours=1)
+    return Bank(
+        bank.id,
+        tokens.issue("partner", bank.id, roles=["bank"], scopes=SCOPES, lifetime=lasting),
+    )
+
+
+def put_on_offer(runtime: Runtime, bank: Bank, quota: int | None = None) -> OnOffer:
+    """Make an active offer, with or without a quota, that burns a few points."""
+    offer_id = uuid4()
+    document: dict[str, Any] = {
+        "offer_id": public_id(OFFER, offer_id),
+        "version": 1,
+        "partner": public_id(PARTNER, bank.id),
+        "title": {"zh": "贴息券", "en": "A coupon"},
+        "mode": "burn",
+        "points": PRICE,
+        "benefit": {"kind": "interest_coupon", "amount_minor": 3000, "currency": "CNY"},
+        "subsidy_minor": 3000,
+        "payer": "PARTNER",
+        "currency": "CNY",
+        "eligibility": {
+            "grade_rules": None,
+            "grade_at_least": None,
+            "reduction_g_at_least": None,
+            "person_required": False,
+        },
+        "caps": {"per_citizen": {"period": "day", "most": 1000}, "per_person": None},
+        "timers": {
+            "quote_s": 3600,
+            "reserve_s": 900,
+            "submit_business_days": 10,
+            "submit_s": None,
+            "unknown_business_days": 5,
+            "grace_s": 259_200,
+        },
+        "maturity": None,
+        "reversal": {"window_days": 180, "grace_days": 30},
+        "valid_from": "2020-01-01T00:00:00+00:00",
+        "valid_to": "2099-01-01T00:00:00+00:00",
+    }
+    terms = Terms.from_document(document)
+    by = ("partner", bank.id)
+    with runtime.database.raw_transaction() as connection:
+        connection.execute(
+            "INSERT INTO offer (id, partner_id, name, created_by_kind, created_by)"
+            " VALUES (%s, %s, %s, %s, %s)",
+            [offer_id, bank.id, offer_id.hex, *by],
+        )
+        connection.execute(
+            "INSERT INTO offer_version (offer_id, version, mode, points, subsidy_minor, terms,"
+            " terms_hash, created_by_kind, created_by) VALUES (%s, 1, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                *(offer_id, terms.mode, terms.points, terms.subsidy_minor),
+                *(json.dumps(terms.document), terms.terms_hash, *by),
+            ],
+        )
+        connection.execute(
+            "INSERT INTO offer_counter (offer_id, quota) VALUES (%s, %s)", [offer_id, quota]
+        )
+        connection.execute(
+            "UPDATE offer SET state = 'active', active_version = 1 WHERE id = %s", [offer_id]
+        )
+    return OnOffer(offer_id, terms.terms_hash)
+
+
+def found_customers(runtime: Runtime, bank: Bank, count: int) -> list[Customer]:
+    """Make citizens with points and a consent to the bank, and tokens that outlast the run."""
+    tokens = AccessTokens(runtime.keys, runtime.settings.issuer)
+    lasting, day = timedelta(hours=1), (clock.today() + timedelta(days=365)).isoformat()
+    customers = []
+    for _ in range(0, count, 1000):
+        ids, consents = [uuid4() for _ in range(1000)], [uuid4() for _ in range(1000)]
+        subjects = [pairwise_subject(runtime.keys, bank.id, each) for each in ids]
+        issues = [Issue(each.hex, uuid4().hex, day, POINTS, POINTS) for each in ids]
+        with runtime.database.raw_transaction() as connection:
+            connection.execute(INSERT_CITIZENS, [ids])
+            connection.execute(INSERT_CONSENTS, [bank.id, consents, ids, subjects])
+            accounts = lock_accounts(connection, [each.hex for each in ids])
+            issue_lots(connection, accounts, issues)
+        customers += [
+            Customer(each, consent, tokens.issue("citizen", each, lifetime=lasting))
+            for each, consent in zip(ids, consents, strict=True)
+        ]
+    return customers[:count]
+
+
+def redeem(
+    settings: Settings, bank: Bank, offered: OnOffer, customers: list[Customer], seconds: float
+) -> Played:
+    """Play whole redemptions, quote to capture, each of another customer."""
+
+    def scripts() -> Iterator[Script]:
+        while True:
+            for customer in customers:
+                yield _redemption(bank, offered, customer)
+
+    return in_another_process(settings.port, REDEEMERS, seconds, scripts)
+
+
+def flash_sale(settings: Settings, offered: OnOffer, customers: list[Customer]) -> Played:
+    """Let everybody want one of what is not enough, quotes in hand, until all are answered."""
+    quoted: dict[UUID, str] = {}
+
+    def quotes() -> Iterator[Script]:
+        for customer in customers:
+            yield _quoting(offered, customer)
+
+    first = in_another_process(settings.port, FLASH_CLIENTS, 600, quotes)
+    for ending, _ in first.ended.items():
+        customer_id, _, quote_id = ending.partition(" ")
+        quoted[UUID(customer_id)] = quote_id
+
+    def reservations() -> Iterator[Script]:
+        for customer in customers:
+            yield _reserving(customer, quoted[customer.id])
+
+    played = in_another_process(settings.port, FLASH_CLIENTS, 600, reservations)
+    played.latencies_ms |= first.latencies_ms
+    return played
+
+
+def until_sold_out(settings: Settings, offered: OnOffer, customers: list[Customer]) -> Played:
+    """The same with the quote inside: nobody has one in hand when the sale begins."""
+
+    def scripts() -> Iterator[Script]:
+        for customer in customers:
+            yield _quote_and_reserve(offered, customer)
+
+    return in_another_process(settings.port, FLASH_CLIENTS, 600, scripts)
+
+
+def _redemption(bank: Bank, offered: OnOffer, customer: Customer) -> Script:
+    status, body = yield "quote", _quote_request(offered, customer)
+    if status != _CREATED:
+        return _code(body)
+    status, body = yield "reserve", _reserve_request(customer, json.loads(body)["id"])
+    if status != _CREATED:
+        return _code(body)
+    path = f"/v1/redemptions/{json.loads(body)['id']}"
+    status, body = yield "submit", _post(f"{path}/submissions", customer.token, {})
+    if status != _CREATED:
+        return _code(body)
+    wish = {"partner_reference": f"loan-{uuid4().hex}", "terms_hash": offered.terms_hash}
+    status, body = yield "capture", _post(f"{path}/captures", bank.token, wish)
+    return "captured" if status == _CREATED else _code(body)
+
+
+def _quoting(offered: OnOffer, customer: Customer) -> Script:
+    status, body = yield "quote", _quote_request(offered, customer)
+    assert status == _CREATED, body
+    return f"{customer.id} {json.loads(body)['id']}"
+
+
+def _reserving(customer: Customer, quote_id: str) -> Script:
+    status, body = yield "reserve", _reserve_request(customer, quote_id)
+    return "reserved" if status == _CREATED else _code(body)
+
+
+def _quote_and_reserve(offered: OnOffer, customer: Customer) -> Script:
+    status, body = yield "quote", _quote_request(offered, customer)
+    if status != _CREATED:
+        return _code(body)
+    return (yield from _reserving(customer, json.loads(body)["id"]))
+
+
+_CREATED = 201
+
+
+def _quote_request(offered: OnOffer, customer: Customer) -> bytes:
+    wish = {
+        "offer_id": public_id(OFFER, offered.id),
+        "consent_id": public_id(CONSENT, customer.consent_id),
+    }
+    return _post("/v1/quotes", customer.token, wish)
+
+
+def _reserve_request(customer: Customer, quote_id: str) -> bytes:
+    return _post("/v1/redemptions", customer.token, {"quote_id": quote_id})
+
+
+def _post(path: str, token: str, body: dict[str, Any]) -> bytes:
+    content = json.dumps(body).encode()
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
+        f"Idempotency-Key: {uuid4().hex}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(content)}\r\n\r\n"
+    )
+    return head.encode() + content
+
+
+def _code(body: Answer | bytes) -> str:
+    """Return why somebody was refused."""
+    assert isinstance(body, bytes)
+    return str(json.loads(body)["code"])
+
+
+__all__ = [
+    "Bank",
+    "Customer",
+    "OnOffer",
+    "flash_sale",
+    "found_bank",
+    "found_customers",
+    "islice",
+    "put_on_offer",
+    "redeem",
+    "until_sold_out",
+]
