@@ -183,10 +183,10 @@ class NothingCorrected(Conflict):
     code = "nothing-corrected"
 
 
-class ConsentMissing(Conflict):
+class RestatementNotCovered(Conflict):
     """No consent of the citizen covers the restated act."""
 
-    code = "consent-missing"
+    code = "restatement-not-covered"
 
 
 class NothingToInvalidate(Conflict):

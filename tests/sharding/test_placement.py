@@ -159,6 +159,9 @@ class TestAForeignKey:
 
         assert given_up == {
             ("client_assertion", "partner"),
+            ("consent", "partner"),
+            ("consent_recipient", "partner"),
+            ("person_link", "partner"),
             ("source_link", "partner"),
             ("staff", "partner"),
         }

@@ -60,7 +60,7 @@ DECIDED_BEFORE = {
 @blueprint.refusals(404, "activity-unknown", "id-unknown")
 @blueprint.refusals(
     409,
-    "consent-missing",
+    "restatement-not-covered",
     "corrected-too-often",
     "correction-superseded",
     "not-correctable",

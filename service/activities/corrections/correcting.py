@@ -26,11 +26,11 @@ from service.activities.corrections.records import (
 from service.activities.corrections.restatements import Restatement, Withdrawal
 from service.activities.corrections.taking_back import Standing, take_back
 from service.activities.errors import (
-    ConsentMissing,
     CorrectedTooOften,
     CorrectionSuperseded,
     NotCorrectable,
     NothingCorrected,
+    RestatementNotCovered,
 )
 from service.activities.intake.candidates import Candidate, Examiner, Source, derived_id
 from service.activities.intake.deciding import decide
@@ -99,7 +99,7 @@ def correct(
         CorrectionSuperseded: it was corrected otherwise; the newest revision can be corrected.
         NotCorrectable: the scheme has invalidated it.
         CorrectedTooOften, NothingCorrected
-        ConsentMissing: the citizen's link does not cover the restated act, or has ended.
+        RestatementNotCovered: the citizen's link does not cover the restated act, or has ended.
     """
     accounts = lock_account(connection, citizen_id)
     revision = revision_of(connection, citizen_id, activity_id)
@@ -269,7 +269,7 @@ def _consent(
         holders = holders_of(connection, source_id, [digest])
         span = holder_at(holders.get(digest, ()), restated.started_at)
     if span is None or span.ended_at is not None or span.citizen_id != revision.citizen_id:
-        raise ConsentMissing(
+        raise RestatementNotCovered(
             "No active link of this citizen covers the restated act, so nothing more about her may"
             " be recorded. If the record was false, please withdraw it."
         )

@@ -90,7 +90,10 @@ class TestACorrectionIsRefused:
 
         response = correct(app, source, act, restated())
 
-        assert (response.status_code, response.get_json()["code"]) == (409, "consent-missing")
+        assert (response.status_code, response.get_json()["code"]) == (
+            409,
+            "restatement-not-covered",
+        )
         assert corrected(app, source, act, WITHDRAWN)["verdict"] == "invalidated"
         assert points_of(runtime, citizen) == 0
 
@@ -103,7 +106,10 @@ class TestACorrectionIsRefused:
 
         response = correct(app, source, act, restated())
 
-        assert (response.status_code, response.get_json()["code"]) == (409, "consent-missing")
+        assert (response.status_code, response.get_json()["code"]) == (
+            409,
+            "restatement-not-covered",
+        )
         assert corrected(app, source, act, WITHDRAWN)["verdict"] == "invalidated"
         words = rows(runtime, "SELECT FROM correction_reason WHERE citizen_id = %s", citizen)
         assert words == []
