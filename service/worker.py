@@ -10,8 +10,10 @@ from service.jobs.tasks import Task
 from service.jobs.worker import work
 from service.ledger.expiry import expire_lapsed_lots
 from service.ledger.notices import write_notices
-from service.rewards.redemptions.timers import run_due
 from service.partners.webhooks.deliveries import forget_delivered
+from service.rewards.redemptions.janitor import ask_partners
+from service.rewards.redemptions.timers import run_due
+from service.rewards.settlement.jobs import TASKS as SETTLEMENT
 from service.runtime import Runtime
 from service.web.idempotency import forget_old_answers
 
@@ -39,12 +41,14 @@ def forget_deliveries(runtime: Runtime) -> None:
 
 TASKS: tuple[Task, ...] = (
     *ACTIVITIES,
+    *SETTLEMENT,
     # Shanghai is whole hours from UTC, so one of these is at 00:05 there; the others catch up.
     Task("ledger.expire_lots", expire_lots, cron="5 * * * *"),
     Task("ledger.tell_of_expiry", tell_of_expiry, cron="25 0 * * *"),  # 08:25 in Shanghai
     Task("identity.finish_erasures", finish_erasures, cron="*/5 * * * *"),
     Task("identity.watch_consents", watch_expiry, cron="*/10 * * * *"),
     Task("rewards.run_timers", run_due, cron="* * * * *"),
+    Task("rewards.ask_partners", ask_partners, cron="* * * * *"),
     Task("web.forget_answers", forget_answers, cron="41 * * * *"),
     Task("partners.forget_deliveries", forget_deliveries, cron="27 19 * * *"),
 )
