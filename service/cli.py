@@ -27,8 +27,11 @@ from service.ledger.invariants import CHECKS as LEDGER_CHECKS
 from service.methodologies import Library, region_named
 from service.migrate import migrate
 from service.partners import commands as partners
-from service.partners.webhooks.commands import courier_command
 from service.partners.our_keys import keys_group
+from service.partners.webhooks.commands import courier_command
+from service.rewards.invariants import CHECKS as REWARD_CHECKS
+from service.rewards.invariants import examined_terms
+from service.rewards.settlement.commands import settlement_group
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings, settings_from
 from service.sharding.command import distribute_command
@@ -46,6 +49,7 @@ COMMANDS: tuple[click.Command, ...] = (
     consent_group,
     partners.group,
     keys_group,
+    settlement_group,
     certification_group,
     activity_group,
     factors_group,
@@ -58,6 +62,7 @@ COMMANDS: tuple[click.Command, ...] = (
             "ledger": lambda _: Part(LEDGER_CHECKS),
             "log": audited_log,
             "activities": lambda _: Part(ACTIVITY_CHECKS),
+            "rewards": lambda _: Part(REWARD_CHECKS, examined_terms),
         }
     ),
     jobs_group,
