@@ -15,7 +15,7 @@ import psycopg
 import rfc8785
 
 from service.activities.totals import CertifiedTotals, ask_certified_totals, totals_from
-from service.clock import start_of
+from service.clock import day_of, start_of
 from service.identity.consents.checking import pairwise_subject
 from service.ids import CARBON_REPORT, PARTNER, public_id
 from service.keys import KeyRing
@@ -26,7 +26,7 @@ from service.rewards.grades.reviews import is_under_review
 
 Part = Literal["totals", "category_totals", "grade", "active_days"]
 
-LONGEST_PERIOD: Final = timedelta(days=3660)
+REACHES_BACK: Final = timedelta(days=3660)
 """Ten years and their leap days: no points live longer."""
 SUBJECT_BYTES: Final = 16
 
@@ -66,11 +66,11 @@ def claims_of(
         issued_at: whole seconds.
 
     Raises:
-        ReportPeriodInvalid: the period ends before it begins, or is longer than ten years.
+        ReportPeriodInvalid: the period ends before it begins, or begins more than ten years ago.
         PartnerUnknown: nobody goes by the audience's name.
         GradeRulesNotInForce: of the grade that is to be in it.
     """
-    _check(wish)
+    _check(wish, day_of(issued_at))
     issued_at_s = int(issued_at.timestamp())
     return {
         "iss": issuer,
@@ -90,9 +90,9 @@ def digest_of(claims: Mapping[str, Any]) -> bytes:
     return hashlib.sha256(rfc8785.dumps(dict(claims))).digest()
 
 
-def _check(wish: Wish) -> None:
-    if not timedelta(0) <= wish.last_day - wish.first_day <= LONGEST_PERIOD:
-        raise ReportPeriodInvalid("A period begins before it ends, and has at most ten years.")
+def _check(wish: Wish, issued_on: date) -> None:
+    if wish.first_day > wish.last_day or issued_on - wish.first_day > REACHES_BACK:
+        raise ReportPeriodInvalid("A period begins before it ends, and at most ten years ago.")
 
 
 def _between(
