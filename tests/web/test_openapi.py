@@ -14,11 +14,15 @@ REPEATABLE = {
     "post /v1/activities/{activity_id}/invalidations/approvals",
     "post /v1/appeals/{appeal_id}/decisions",
     "post /v1/certification-batches/{batch_id}/decisions",
+    "post /v1/change-requests",
+    "post /v1/change-requests/{request_id}/decisions",
     "post /v1/consents",
     "post /v1/consents/{consent_id}/acknowledgements",
     "post /v1/consents/{consent_id}/revocations",
     "post /v1/person-verifications",
     "post /v1/me/retirements",
+    "post /v1/offers",
+    "post /v1/offers/{offer_id}/versions",
 }
 KEY_AND_BODY = {"idempotency-key-malformed", "json-malformed", "unknown-field"}
 CODES = {
