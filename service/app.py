@@ -31,6 +31,8 @@ from service.rewards.grades import api as grades
 from service.rewards.offers import api as offers
 from service.rewards.offers import changes_api as offer_changes
 from service.rewards.redemptions import api as redemptions
+from service.rewards.settlement import api as settlement
+from service.rewards.settlement import reconciliation_api as reconciliation
 from service.runtime import Runtime
 from service.transparency import api as transparency
 from service.transparency.watching import LogWatch
@@ -63,6 +65,8 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     offers.blueprint,
     offer_changes.blueprint,
     redemptions.blueprint,
+    settlement.blueprint,
+    reconciliation.blueprint,
     events.blueprint,
     webhooks.blueprint,
 )

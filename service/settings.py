@@ -47,6 +47,11 @@ class Settings:
     (`CARBON_OUTSIDE`): the log's last head, and who was erased."""
     log_origin: str
     """The public log's name (`CARBON_LOG_ORIGIN`); empty: the one it has, or the default."""
+    two_people_above_minor: int | None = None
+    """Fen at risk up to which one person may resolve a settlement exception
+    (`CARBON_TWO_PEOPLE_ABOVE_MINOR`); None: it always takes two."""
+    two_people_above_points: int | None = None
+    """The same for points (`CARBON_TWO_PEOPLE_ABOVE_POINTS`)."""
 
     def with_engines(
         self,
@@ -91,7 +96,13 @@ def settings_from(environment: Mapping[str, str] | None = None) -> Settings:
         rate_limit_per_minute=_whole_number(env, "CARBON_RATE_LIMIT", 60_000, 1, 10**9),
         outside=Path(env.get("CARBON_OUTSIDE") or home / "outside").absolute(),
         log_origin=env.get("CARBON_LOG_ORIGIN", ""),
+        two_people_above_minor=_limit(env, "CARBON_TWO_PEOPLE_ABOVE_MINOR"),
+        two_people_above_points=_limit(env, "CARBON_TWO_PEOPLE_ABOVE_POINTS"),
     )
+
+
+def _limit(env: Mapping[str, str], name: str) -> int | None:
+    return _whole_number(env, name, 0, 0, 10**15) if env.get(name) else None
 
 
 def _whole_number(env: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:

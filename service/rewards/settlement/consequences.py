@@ -1,0 +1,152 @@
+"""What follows from a resolution for the redemption that the exception is about."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+
+from service.clock import start_of
+from service.errors import DomainError
+from service.ids import RECONCILIATION_EXCEPTION, public_id
+from service.rewards.redemptions.capturing import CaptureWish, capture_redemption
+from service.rewards.redemptions.ending import decline, void
+from service.rewards.redemptions.reversing import ReversalWish, reverse
+from service.rewards.redemptions.steps import (
+    Actor,
+    Redemption,
+    ask_locked,
+    redemption_from,
+    refusal_of_step,
+)
+from service.rewards.settlement.errors import ResolutionNotAllowed
+from service.rewards.settlement.exceptions import Difference
+
+TERMS_HASH: Final = "SELECT terms_hash FROM offer_version WHERE offer_id = %s AND version = %s"
+
+OPEN_FOR_AN_ANSWER: Final = frozenset({"submitted", "unknown", "expired"})
+"""States in which the partner's word was still awaited, or may still come."""
+
+
+def carry_out(
+    connection: psycopg.Connection[Any],
+    found: Difference,
+    resolution: str,
+    by: UUID,
+    reason: str,
+    evidence: Mapping[str, Any] | None,
+) -> None:
+    """Do what a resolution says, with the exception as evidence in the redemption's record.
+
+    `accept_ours` and `write_off` change nothing: they are written down with the exception.
+
+    Args:
+        connection: inside the caller's transaction, which has locked the exception.
+        found: the exception.
+        resolution: as it was proposed.
+        by: the member of staff whose word was the last.
+        reason: of the proposal.
+        evidence: whatever else the proposal names.
+
+    Raises:
+        ResolutionNotAllowed: the redemption's state does not allow it (any more).
+    """
+    if resolution not in {"reverse", "accept_partner"} or found.redemption_id is None:
+        return
+    exception_id = public_id(RECONCILIATION_EXCEPTION, found.id)
+    actor = Actor("staff", by, request_no=f"{exception_id}/{found.version}")
+    proof = {"exception_id": exception_id, "theirs": found.theirs, **(evidence or {})}
+    redemption = redemption_from(ask_locked(connection, found.redemption_id))
+    try:
+        if resolution == "reverse":
+            reverse(connection, redemption, ReversalWish(reason), actor)
+        else:
+            _believe_partner(connection, redemption, found, actor, reason, proof)
+    except psycopg.errors.UniqueViolation as error:
+        refusal = refusal_of_step(error)
+        if refusal is None:
+            raise
+        raise _not_allowed(refusal) from error
+    except DomainError as refusal:
+        raise _not_allowed(refusal) from refusal
+
+
+def _believe_partner(
+    connection: psycopg.Connection[Any],
+    redemption: Redemption,
+    found: Difference,
+    actor: Actor,
+    reason: str,
+    proof: dict[str, Any],
+) -> None:
+    """Take the step that the partner's line tells of."""
+    theirs = found.theirs or {}
+    said, points = theirs.get("state"), theirs.get("points")
+    body = {"reason": reason, "evidence": proof}
+    if found.code == "AMOUNT_MISMATCH":
+        _reverse_surplus(connection, redemption, found, points, reason, actor)
+    elif redemption.state not in OPEN_FOR_AN_ANSWER:
+        if said in {"reversed", "partially_reversed"}:
+            left = redemption.captured_points - redemption.reversed_points
+            part = points if points and points < left else None
+            reverse(connection, redemption, ReversalWish(reason, points=part), actor)
+        # Otherwise both sides are to say the same by now: nothing is left to do.
+    elif said == "declined":
+        decline(connection, redemption, actor, body)
+    elif said == "voided":
+        void(connection, redemption, actor, body)
+    elif said in {"captured", "settled"}:
+        wish = _capture_wish(connection, redemption, theirs)
+        capture_redemption(connection, redemption, wish, actor, proof)
+
+
+def _reverse_surplus(
+    connection: psycopg.Connection[Any],
+    redemption: Redemption,
+    found: Difference,
+    points: int | None,
+    reason: str,
+    actor: Actor,
+) -> None:
+    """Give back what we captured beyond the partner's figure; it can never become more."""
+    ours = (found.ours or {}).get("points", 0)
+    if points is not None and points > ours:
+        raise ResolutionNotAllowed(
+            "More than {points} points cannot be captured afterwards.", points=ours
+        )
+    if points is not None and points < ours:
+        reverse(connection, redemption, ReversalWish(reason, points=ours - points), actor)
+
+
+def _capture_wish(
+    connection: psycopg.Connection[Any], redemption: Redemption, theirs: Mapping[str, Any]
+) -> CaptureWish:
+    terms_hash = theirs.get("terms_hash")
+    if not terms_hash:
+        row = connection.execute(
+            TERMS_HASH, [redemption.offer_id, redemption.offer_version]
+        ).fetchone()
+        assert row is not None  # noqa: S101  its foreign key says so
+        terms_hash = row[0]
+    return CaptureWish(
+        partner_reference=theirs.get("partner_reference") or redemption.public_id,
+        terms_hash=terms_hash,
+        points=theirs.get("points"),
+        effective_from=_moment(theirs.get("effective_from")),
+        effective_to=_moment(theirs.get("effective_to")),
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    """Return a moment, or the beginning of a day in Shanghai."""
+    if not text:
+        return None
+    said = datetime.fromisoformat(text)
+    return start_of(said.date()) if said.tzinfo is None else said
+
+
+def _not_allowed(refusal: DomainError) -> ResolutionNotAllowed:
+    return ResolutionNotAllowed(
+        "The redemption does not allow this: {refusal}.", refusal=refusal.code
+    )
