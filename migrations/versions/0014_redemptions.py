@@ -128,6 +128,37 @@ CREATE TABLE inquiry (
 )
 """
 
+# An unknown redemption that two people decide: what one of them wants, and the other's approval.
+FORCED_RESOLUTION = """
+CREATE TABLE forced_resolution (
+    id uuid NOT NULL,
+    redemption_id uuid NOT NULL,
+    outcome text NOT NULL,
+    body jsonb NOT NULL,
+    proposed_by uuid NOT NULL,
+    recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT pk_forced_resolution PRIMARY KEY (id),
+    CONSTRAINT uq_forced_resolution_id_proposed_by UNIQUE (id, proposed_by),
+    CONSTRAINT fk_forced_resolution_redemption_id_redemption FOREIGN KEY (redemption_id)
+        REFERENCES redemption (id),
+    CONSTRAINT ck_forced_resolution_outcome_is_known CHECK (
+        outcome IN ('captured', 'declined', 'voided'))
+)
+"""
+
+FORCED_RESOLUTION_APPROVAL = """
+CREATE TABLE forced_resolution_approval (
+    forced_resolution_id uuid NOT NULL,
+    proposed_by uuid NOT NULL,
+    approved_by uuid NOT NULL,
+    recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT pk_forced_resolution_approval PRIMARY KEY (forced_resolution_id),
+    CONSTRAINT fk_forced_resolution_approval_forced_resolution FOREIGN KEY
+        (forced_resolution_id, proposed_by) REFERENCES forced_resolution (id, proposed_by),
+    CONSTRAINT ck_forced_resolution_approval_two_people CHECK (proposed_by <> approved_by)
+)
+"""
+
 INDEXES = (
     "CREATE INDEX ix_quote_citizen_id ON quote (citizen_id, recorded_at)",
     "CREATE INDEX ix_redemption_citizen_id ON redemption (citizen_id, recorded_at)",
@@ -136,6 +167,11 @@ INDEXES = (
         "CREATE INDEX ix_redemption_deadline_at ON redemption (deadline_at)"
         " WHERE deadline_at IS NOT NULL"
     ),
+    (
+        "CREATE INDEX ix_redemption_case ON redemption (recorded_at, id)"
+        " WHERE state IN ('unknown', 'disputed')"
+    ),
+    "CREATE INDEX ix_forced_resolution_redemption_id ON forced_resolution (redemption_id)",
     (
         "CREATE UNIQUE INDEX uq_redemption_status_index ON redemption (status_index)"
         " WHERE status_index IS NOT NULL"
@@ -156,6 +192,17 @@ INDEXES = (
 )
 
 
+TABLES = (
+    "quote",
+    "redemption",
+    "redemption_record",
+    "dispute_words",
+    "inquiry",
+    "forced_resolution",
+    "forced_resolution_approval",
+)
+
+
 def upgrade() -> None:
     op.execute(QUOTE)
     protect("quote")
@@ -169,6 +216,10 @@ def upgrade() -> None:
     never_changed("dispute_words")
     op.execute(INQUIRY)
     protect("inquiry")
+    op.execute(FORCED_RESOLUTION)
+    protect("forced_resolution")
+    op.execute(FORCED_RESOLUTION_APPROVAL)
+    protect("forced_resolution_approval")
     op.execute("CREATE SEQUENCE status_index_seq AS bigint MINVALUE 0 START 0")
     op.execute("GRANT USAGE ON SEQUENCE status_index_seq TO carbon_app")
     for statement in INDEXES:
@@ -189,5 +240,5 @@ def downgrade() -> None:
         " CHECK (status BETWEEN 200 AND 299)"
     )
     op.execute("DROP SEQUENCE status_index_seq")
-    for table in ("inquiry", "dispute_words", "redemption_record", "redemption", "quote"):
+    for table in reversed(TABLES):
         op.execute(f"DROP TABLE {table}")

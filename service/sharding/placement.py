@@ -105,6 +105,8 @@ LOCAL: Final[Mapping[str, str]] = {
     "redemption_record": "beside its redemption",
     "dispute_words": "few",
     "inquiry": "beside its redemption",
+    "forced_resolution": "beside its redemption; few",
+    "forced_resolution_approval": "one for each forced resolution",
     "settlement_batch": "of one partner's day, over many citizens",
     "settlement_batch_change": "beside its batch",
     "settlement_line": "beside its batch",

@@ -7,10 +7,12 @@ from uuid import UUID
 from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     LargeBinary,
     Sequence,
     SmallInteger,
+    UniqueConstraint,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -104,6 +106,12 @@ class Redemption(Base):
             postgresql_where=text("deadline_at IS NOT NULL"),
         ),
         Index(
+            "ix_redemption_case",
+            "recorded_at",
+            "id",
+            postgresql_where=text("state IN ('unknown', 'disputed')"),
+        ),
+        Index(
             "uq_redemption_status_index",
             "status_index",
             unique=True,
@@ -194,4 +202,42 @@ class Inquiry(Base):
             " 'no_answer')",
             name="answer_is_known",
         ),
+    )
+
+
+class ForcedResolution(Base):
+    """What one of the staff wants to become of a redemption that nobody knows about."""
+
+    __tablename__ = "forced_resolution"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    redemption_id: Mapped[UUID] = mapped_column(ForeignKey("redemption.id"), index=True)
+    outcome: Mapped[str]
+    body: Mapped[dict[str, Any]] = mapped_column(JSONB, comment="the evidence, and any capture")
+    proposed_by: Mapped[UUID]
+    recorded_at: Mapped[RecordedAt]
+
+    __table_args__ = (
+        UniqueConstraint("id", "proposed_by"),
+        CheckConstraint("outcome IN ('captured', 'declined', 'voided')", name="outcome_is_known"),
+    )
+
+
+class ForcedResolutionApproval(Base):
+    """A second person's word on it, in the moment in which it happens."""
+
+    __tablename__ = "forced_resolution_approval"
+
+    forced_resolution_id: Mapped[UUID] = mapped_column(primary_key=True)
+    proposed_by: Mapped[UUID]
+    approved_by: Mapped[UUID]
+    recorded_at: Mapped[RecordedAt]
+
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["forced_resolution_id", "proposed_by"],
+            ["forced_resolution.id", "forced_resolution.proposed_by"],
+            name="fk_forced_resolution_approval_forced_resolution",
+        ),
+        CheckConstraint("proposed_by <> approved_by", name="two_people"),
     )
