@@ -45,7 +45,10 @@ class ChangeRequestRequest(Schema):
     expected_current = fields.Nested(
         OfferStandingRequest,
         required=True,
-        metadata={"description": "How the offer has to stand when this is decided."},
+        metadata={
+            "description": "How the offer has to stand when this is decided: for `limits` quota and"
+            " budget_minor, otherwise its state, and active_version where that matters."
+        },
     )
     target = fields.Nested(
         OfferStandingRequest,

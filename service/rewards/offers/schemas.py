@@ -14,6 +14,10 @@ from service.rewards.offers.usage import Usage
 from service.web.pagination import PageQuery
 
 QUOTA_MOST: Final = 10**9
+TERMS_SAY: Final = {
+    "description": "What was entered, with the timers that were left out, and `offer_id`, `version`"
+    " and `partner`. Whoever holds it can compute `terms_hash`."
+}
 SLUG: Final = validate.Regexp(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 STATES: Final = get_args(OfferState)
 
@@ -88,7 +92,7 @@ class OfferVersionView(Schema):
         required=True,
         metadata={"description": "Hex SHA-256 of `terms` by RFC 8785 (JSON Canonicalization)."},
     )
-    terms = fields.Dict(required=True)
+    terms = fields.Dict(required=True, metadata=TERMS_SAY)
 
 
 class OfferView(Schema):
@@ -102,7 +106,7 @@ class OfferView(Schema):
     newest_version = fields.Integer(required=True)
     version = fields.Integer(required=True, metadata={"description": "Whose terms are shown."})
     terms_hash = fields.String(required=True)
-    terms = fields.Dict(required=True)
+    terms = fields.Dict(required=True, metadata=TERMS_SAY)
     recorded_at = fields.AwareDateTime(required=True)
 
 

@@ -122,7 +122,7 @@ class TestAnOffer:
 
         assert seen == {1: 200, 2: 404, 3: 200, 4: 404}
 
-    @pytest.mark.parametrize("version", [0, 2**31, 10**40])
+    @pytest.mark.parametrize("version", [0, 2**31, 10**40, 10**4200])
     def test_has_no_impossible_version(self, shop: Shop, bank_id: UUID, version: int) -> None:
         offer_id = shop.opened(bank_id)
 
