@@ -128,9 +128,7 @@ class Courier:
     async def _end(self) -> None:
         """Wait a moment for calls that have begun, and make due again what has no result."""
         lanes = list(self._lanes.values())
-        with suppress(TimeoutError):
-            calls = asyncio.gather(*(lane.finish_calls() for lane in lanes))
-            await asyncio.wait_for(calls, STOP_WITHIN_S)
+        await asyncio.gather(*(lane.finish_calls(STOP_WITHIN_S) for lane in lanes))
         untried = [letter for lane in lanes for letter in await lane.close()]
         try:
             await self._at_desk(lambda: self._write_down(self._results, untried))

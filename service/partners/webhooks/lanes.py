@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import aiohttp
@@ -14,7 +15,7 @@ from yarl import URL
 
 from service import clock
 from service.keys import KeyRing
-from service.partners.addresses import checked_url
+from service.partners.addresses import Reach, checked_url
 from service.partners.outgoing import ANSWER_BYTES, guarded_session, read_at_most, reason_of
 from service.partners.webhooks.desk import Letter, Result, Target
 from service.partners.webhooks.endpoints import is_overlapping
@@ -97,10 +98,11 @@ class Lane:
         await self._session.close()
         return self.left_over() + unfinished
 
-    async def finish_calls(self) -> None:
-        """Begin no more calls, and wait for those that have begun."""
+    async def finish_calls(self, within_s: float) -> None:
+        """Begin no more calls, and wait a while for those that have begun."""
         self._give_back_waiting()
-        await asyncio.gather(*self._sending)
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=within_s)
 
     async def _send_waiting(self) -> None:
         task = asyncio.current_task()
@@ -143,9 +145,8 @@ class Lane:
     async def _send(self, letter: Letter) -> Reply:
         body = letter.event.body
         try:
-            url = checked_url(letter.target.url, letter.target.reach)
             async with self._session.post(
-                URL(url.text, encoded=True),
+                _address(letter.target.url, letter.target.reach),
                 data=body,
                 headers=self._headers(letter, body),
                 allow_redirects=False,
@@ -168,6 +169,12 @@ class Lane:
             signer = Signer(keys if keys_now[1] else keys.without_former())
             self._signer = (keys_now, signer)
         return self._signer[1]
+
+
+@lru_cache(maxsize=1024)
+def _address(url: str, reach: Reach) -> URL:
+    """Return an endpoint's address, read again as strictly as when it was registered."""
+    return URL(checked_url(url, reach).text, encoded=True)
 
 
 async def _read_rest(response: aiohttp.ClientResponse) -> None:

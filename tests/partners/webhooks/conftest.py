@@ -26,8 +26,19 @@ class Bank:
 
     id: UUID
     runtime: Runtime
-    client: FlaskClient
-    headers: dict[str, str]
+    app: Flask
+    scopes: tuple[str, ...]
+
+    @property
+    def client(self) -> FlaskClient:
+        return self.app.test_client()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """With a new token each time: a test's clock may jump."""
+        with self.app.app_context():
+            token = access_tokens().issue("partner", self.id, roles=("bank",), scopes=self.scopes)
+        return {"Authorization": f"Bearer {token}"}
 
     def happens(self, event_type: str = "redemption.captured", *, times: int = 1) -> list[str]:
         """Let objects change, each in a transaction of its own; return their ids."""
@@ -80,7 +91,4 @@ def make_bank(
             " ON CONFLICT (partner_id) DO UPDATE SET reach = excluded.reach",
             (partner.id, reach),
         )
-    with app.app_context():
-        token = access_tokens().issue("partner", partner.id, roles=("bank",), scopes=scopes)
-    headers = {"Authorization": f"Bearer {token}"}
-    return Bank(partner.id, runtime, app.test_client(), headers)
+    return Bank(partner.id, runtime, app, scopes)
