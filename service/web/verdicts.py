@@ -4,11 +4,10 @@ Statements gather (`service.pipelining`): the question whether the key came befo
 request's own first questions. And a refusal is an answer too: under the same key it stays refused.
 """
 
-import json
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
+import msgspec
 import psycopg
 from flask import Response
 
@@ -27,9 +26,7 @@ from service.web.idempotency import (
     reused,
 )
 from service.web.problems import MEDIA_TYPE, problem_response
-from service.web.refusals import IdempotencyKeyMissing, RequestInProgress
-
-LOCK: Final = "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))"
+from service.web.refusals import IdempotencyKeyMissing
 
 FIND: Final = """
 SELECT fingerprint, status, body FROM idempotency_key
@@ -41,7 +38,7 @@ INSERT INTO idempotency_key (principal_id, operation, key, fingerprint, status, 
 VALUES (%s, %s, %s, %s, %s, %s)
 """
 
-KEEP_IF_FIRST: Final = f"{KEEP} ON CONFLICT DO NOTHING"
+KEEP_IF_FIRST: Final = f"{KEEP} ON CONFLICT DO NOTHING RETURNING true"
 
 PRIMARY_KEY: Final = "pk_idempotency_key"
 STAYS: Final = (Conflict, Forbidden, Invalid)
@@ -55,77 +52,102 @@ RefusalOf = Callable[[psycopg.errors.IntegrityError], DomainError | None]
 """From a constraint that refused to what the caller is told; None: it is our fault."""
 
 
-def answer_once_gathered(begin: Begin, refusal_of: RefusalOf) -> Response:
+def answer_once_gathered(
+    begin: Begin, refusal_of: RefusalOf, *, needs_key: bool = True
+) -> Response:
     """Carry out the present request, or give the first answer if it was carried out before.
 
-    The answer, or the refusal, is kept with the caller's `Idempotency-Key` for thirty days.
+    The answer, or the refusal, is kept with the caller's `Idempotency-Key` for thirty days. Of
+    requests that come at once under one key, the primary key lets one be first; the others wait for
+    it and give its answer.
 
     Args:
         begin: the request's work in its two halves, inside one gathered transaction.
         refusal_of: what the constraints mean that may refuse.
+        needs_key: whether the request moves value; what moves none may come without a key.
 
     Raises:
         IdempotencyKeyMissing: this request needs one.
-        IdempotencyKeyMalformed, IdempotencyKeyReused, RequestInProgress: as `answer_once`.
+        IdempotencyKeyMalformed, IdempotencyKeyReused: as `answer_once`.
     """
-    once = _Once(runtime().database)
+    key = requested_key()
+    if key is None and needs_key:
+        raise IdempotencyKeyMissing(
+            "This moves value: please send an {header}, such as a new UUID for each wish.",
+            header=HEADER,
+        )
+    database = runtime().database
+    if key is None:
+        return _answered(database, begin, refusal_of)
+    return _Once(database, key).answer(begin, refusal_of)
+
+
+def _answered(database: Database, begin: Begin, refusal_of: RefusalOf) -> Response:
+    """Carry a request out, and keep nothing of it."""
     try:
-        return once.answer(begin)
+        with database.pipelined_transaction() as connection:
+            status, body = begin(connection)()
     except psycopg.errors.IntegrityError as error:
-        if error.diag.constraint_name == PRIMARY_KEY:
-            # Advisory locks are one server's; where several coordinate, the primary key decides.
-            raise in_progress() from error
         refusal = refusal_of(error)
         if refusal is None:
             raise
-        raise once.refused(refusal) from error
-    except STAYS as refusal:
-        raise once.refused(refusal) from None
+        raise refusal from error
+    return _response(status, _text_of(body))
 
 
 class _Once:
     """One request under its key."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, key: str) -> None:
         self._database = database
-        key = requested_key()
-        if key is None:
-            raise IdempotencyKeyMissing(
-                "This moves value: please send an {header}, such as a new UUID for each wish.",
-                header=HEADER,
-            )
         self._place = (current_caller().id, operation(), key)
         self._fingerprint = fingerprint()
 
-    def answer(self, begin: Begin) -> Response:
-        with self._open() as connection:
-            locked = connection.execute(LOCK, (" ".join(map(str, self._place)),))
+    def answer(self, begin: Begin, refusal_of: RefusalOf) -> Response:
+        try:
+            return self._first_or_done(begin)
+        except psycopg.errors.IntegrityError as error:
+            if error.diag.constraint_name == PRIMARY_KEY:
+                return self._first()
+            refusal = refusal_of(error)
+            if refusal is None:
+                raise
+            return self._refused(refusal)
+        except STAYS as refusal:
+            if _is_of_the_key(refusal):
+                raise
+            return self._refused(refusal)
+
+    def _first_or_done(self, begin: Begin) -> Response:
+        with self._database.pipelined_transaction() as connection:
             found = connection.execute(FIND, self._place)
             act = begin(connection)
-            row = locked.fetchone()
             first = found.fetchone()
             if first is not None:
                 return self._replayed(*first)
-            if row is None or not row[0]:
-                raise in_progress()
             status, body = act()
-            text = json.dumps(body, ensure_ascii=False)
+            text = _text_of(body)
             connection.execute(KEEP, (*self._place, self._fingerprint, status, text))
         return _response(status, text)
 
-    def refused(self, refusal: DomainError) -> DomainError:
-        """Keep a verdict, in the words in which it is given now."""
-        if not isinstance(refusal, RequestInProgress) and not _is_of_the_key(refusal):
-            document = problem_response(refusal)
-            text = document.get_data(as_text=True)
-            with self._open() as connection:
-                connection.execute(
-                    KEEP_IF_FIRST, (*self._place, self._fingerprint, document.status_code, text)
-                )
-        return refusal
+    def _refused(self, refusal: DomainError) -> Response:
+        """Keep a verdict, in the words in which it is given now; the first one stands."""
+        answer = problem_response(refusal)
+        text = answer.get_data(as_text=True)
+        with self._database.pipelined_transaction() as connection:
+            kept = connection.execute(
+                KEEP_IF_FIRST, (*self._place, self._fingerprint, answer.status_code, text)
+            )
+            is_first = kept.fetchone() is not None
+        return answer if is_first else self._first()
 
-    def _open(self) -> AbstractContextManager[Connection]:
-        return self._database.pipelined_transaction()
+    def _first(self) -> Response:
+        """Give the answer of the request that was first under this key."""
+        with self._database.pipelined_transaction() as connection:
+            first = connection.execute(FIND, self._place).fetchone()
+        if first is None:
+            raise in_progress()
+        return self._replayed(*first)
 
     def _replayed(self, first: bytes, status: int, body: str) -> Response:
         if first != self._fingerprint:
@@ -137,6 +159,10 @@ class _Once:
 
 def _is_of_the_key(refusal: DomainError) -> bool:
     return refusal.code.startswith("idempotency-key")
+
+
+def _text_of(body: Mapping[str, Any]) -> str:
+    return msgspec.json.encode(body).decode()
 
 
 def _response(status: int, text: str) -> Response:

@@ -30,8 +30,8 @@ SELECT offer_id, version, terms::text FROM offer_version WHERE offer_id = %s AND
 _remembered: dict[tuple[UUID, int], Terms] = {}
 """Versions never change, so what was parsed once stays right."""
 
-_seen_active: dict[UUID, int] = {}
-"""By offer, the version that was in force when it was last read: a guess, never an answer."""
+_seen_active: dict[UUID, "Offer"] = {}
+"""As they were when they were last read: guesses, never answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,9 @@ class Offer:
 
 def ask_offer(connection: Connection, offer_id: UUID) -> Rows:
     """Ask for an offer with the terms in force; `offer_from` reads the answer."""
-    guess = terms_seen_active(offer_id)
-    return connection.execute(READ_OFFER, (guess.version if guess else -1, offer_id))
+    guess = seen_active(offer_id)
+    version = guess.active_version if guess else None
+    return connection.execute(READ_OFFER, (-1 if version is None else version, offer_id))
 
 
 def offer_from(rows: Rows) -> Offer:
@@ -64,20 +65,18 @@ def offer_from(rows: Rows) -> Offer:
     if row is None:
         raise OfferUnknown("There is no such offer, or it is not yours to see.")
     offer_id, partner_id, partner_name, state, version, partner_is_active, document = row
-    terms = None
-    if version is not None:
-        terms = (
-            _remembered[offer_id, version]
-            if document is None
-            else parsed(offer_id, version, document)
-        )
-        _seen_active[offer_id] = version
-    return Offer(offer_id, partner_id, partner_name, state, version, terms, partner_is_active)
+    if document is not None and version is not None:
+        terms: Terms | None = parsed(offer_id, version, document)
+    else:
+        terms = None if version is None else _remembered[offer_id, version]
+    offer = Offer(offer_id, partner_id, partner_name, state, version, terms, partner_is_active)
+    _seen_active[offer_id] = offer
+    return offer
 
 
-def terms_seen_active(offer_id: UUID) -> Terms | None:
-    """Return the terms that were in force when this process last looked; they may have changed."""
-    return _remembered.get((offer_id, _seen_active.get(offer_id, -1)))
+def seen_active(offer_id: UUID) -> Offer | None:
+    """Return an offer as it was when this process last read it; it may have changed since."""
+    return _seen_active.get(offer_id)
 
 
 def require_open(offer: Offer, now: datetime) -> Terms:

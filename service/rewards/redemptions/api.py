@@ -81,7 +81,7 @@ def create_quote(wish: dict[str, Any]) -> Response:
 
         return act
 
-    return answer_once_gathered(begin, refusal_of)
+    return answer_once_gathered(begin, refusal_of, needs_key=False)
 
 
 @blueprint.get("/quotes/<quote_id>")

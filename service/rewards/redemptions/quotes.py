@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 from uuid import UUID, uuid4
 
 import msgspec
@@ -17,12 +17,14 @@ from service.keys import KeyRing
 from service.ledger.apportioning import shares_by_points
 from service.ledger.lots import ask_live_lots, live_lots
 from service.pipelining import Connection, Rows
-from service.rewards.eligibility import Asked, ask_facts, judge
+from service.rewards.eligibility import Asked, Eligibility, ask_facts, judge
+from service.rewards.errors import OfferNotActive
 from service.rewards.offers.catalogue import (
+    Offer,
     ask_offer,
     offer_from,
     require_open,
-    terms_seen_active,
+    seen_active,
 )
 from service.rewards.offers.terms import Terms
 from service.rewards.redemptions.consented import require_consent
@@ -68,18 +70,21 @@ class Quoting:
     def __init__(
         self, connection: Connection, citizen_id: UUID, offer_id: UUID, consent_id: UUID
     ) -> None:
-        """Ask everything that needs no answer to be asked."""
+        """Ask everything that needs no answer to be asked.
+
+        Whoever has seen the offer before guesses that it is as it was, and asks for all that the
+        answer depends on; the answer says whether the guess was right.
+        """
         self._connection = connection
         self._citizen_id = citizen_id
+        self._offer_id = offer_id
         self._now = clock.now()
-        self._offer = ask_offer(connection, offer_id)
         self._consent = look_up_consent(connection, consent_id)
-        self._person = ask_person(connection, citizen_id)
         self._lots = ask_live_lots(connection, citizen_id)
-        guess = terms_seen_active(offer_id)
+        self._guess = seen_active(offer_id)
         self._asked: Asked | None = None
-        if guess is not None and guess.caps.per_person is None:
-            self._asked = ask_facts(connection, citizen_id, None, guess, self._now)
+        if self._guess is not None and _concerns_no_person(self._guess.terms):
+            self._asked = ask_facts(connection, citizen_id, None, self._guess.terms, self._now)
 
     def write(self) -> tuple[Quote, Terms, list[tuple[date, int]]]:
         """Return the quote, its terms, and from which lots its points would come.
@@ -89,11 +94,10 @@ class Quoting:
             ConsentMissing, ConsentExpired, ConsentRevoked, ConsentScope: the partner may not know.
             NotEligible: with every condition that failed.
         """
-        offer = offer_from(self._offer)
-        terms = require_open(offer, self._now)
+        offer, terms, eligibility = self._guessed() or self._looked_up()
         consent = consent_from(self._consent)
         require_consent(consent, self._citizen_id, offer.partner_id, terms)
-        eligibility = judge(self._facts_for(terms)).required()
+        eligibility.required()
         quote = Quote(
             id=uuid4(),
             citizen_id=self._citizen_id,
@@ -113,18 +117,35 @@ class Quoting:
         shares = shares_by_points(live_lots(self._lots), terms.points) if terms.points else []
         return quote, terms, [(share.expires_on, share.points) for share in shares]
 
-    def _facts_for(self, terms: Terms) -> Asked:
-        """Return what was asked on a guess of the terms; where it was wrong, ask again."""
-        person_id = person_from(self._person)
-        if self._asked is None or self._asked.terms is not terms:
-            return ask_facts(self._connection, self._citizen_id, person_id, terms, self._now)
-        return self._asked._replace(person_id=person_id)
+    def _guessed(self) -> tuple[Offer, Terms, Eligibility] | None:
+        """Return what was asked on a guess; None: there was none, or the offer has changed."""
+        if self._guess is None or self._guess.terms is None or self._asked is None:
+            return None
+        eligibility = judge(self._asked)
+        if any(condition.code == OfferNotActive.code for condition in eligibility.failed):
+            return None
+        return self._guess, self._guess.terms, eligibility
+
+    def _looked_up(self) -> tuple[Offer, Terms, Eligibility]:
+        offer_rows = ask_offer(self._connection, self._offer_id)
+        person_rows = ask_person(self._connection, self._citizen_id)
+        offer = offer_from(offer_rows)
+        terms = require_open(offer, self._now)
+        person_id = person_from(person_rows)
+        asked = ask_facts(self._connection, self._citizen_id, person_id, terms, self._now)
+        return offer, terms, judge(asked)
 
     def _keep(self, quote: Quote) -> None:
         values = [getattr(quote, name) for name in Quote.__slots__]
         facts = msgspec.json.encode(quote.facts).decode()
         values[Quote.__slots__.index("facts")] = facts
         self._connection.execute(WRITE, values)
+
+
+def _concerns_no_person(terms: Terms | None) -> TypeGuard[Terms]:
+    if terms is None:
+        return False
+    return terms.caps.per_person is None and not terms.eligibility.person_required
 
 
 def ask_quote(connection: Connection, citizen_id: UUID, quote_id: UUID) -> Rows:

@@ -67,7 +67,6 @@ class Reserving:
         hold_id = record_id(redemption_id, 1)
         offer_rows = ask_offer(self._connection, quote.offer_id)
         consent_rows = look_up_consent(self._connection, self._consent_id or quote.consent_id)
-        person_rows = ask_person(self._connection, self._citizen_id)
         reduction_g = 0
         if quote.points:
             # The questions above travel with the hold's own.
@@ -79,7 +78,7 @@ class Reserving:
             raise QuoteTermsChanged("The offer has new terms. Please ask for a new quote.")
         consent = consent_from(consent_rows)
         require_consent(consent, self._citizen_id, quote.partner_id, terms)
-        person_id = person_from(person_rows)
+        person_id = self._person(terms)
         redemption = self._reserved(redemption_id, quote, consent.id, terms, person_id)
         record = Record(
             "reservation",
@@ -94,6 +93,16 @@ class Reserving:
             take(self._connection, self.taking)  # last: everybody wants the offer's own row
         return written
 
+    def _person(self, terms: Terms) -> bytes | None:
+        if not terms.eligibility.person_required:
+            return None
+        person_id = person_from(ask_person(self._connection, self._citizen_id))
+        if person_id is None:
+            raise PersonNotVerified(
+                "This offer counts natural persons. Please have a verification partner verify you."
+            )
+        return person_id
+
     def _reserved(
         self,
         redemption_id: UUID,
@@ -102,10 +111,6 @@ class Reserving:
         terms: Terms,
         person_id: bytes | None,
     ) -> Redemption:
-        if terms.eligibility.person_required and person_id is None:
-            raise PersonNotVerified(
-                "This offer counts natural persons. Please have a verification partner verify you."
-            )
         now = clock.now()
         uses = uses_of(terms.caps, self._citizen_id, person_id, clock.day_of(now))
         self.taking = Taking(quote.offer_id, terms.subsidy_minor, uses)

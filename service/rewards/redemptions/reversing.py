@@ -66,7 +66,7 @@ def reverse(
     """
     redemption.require_step("reversal")
     terms = terms_of(connection, redemption.offer_id, redemption.offer_version)
-    capture_id, captured_at = _capture_of(connection, redemption)
+    capture_id, captured_at = capture_of(connection, redemption)
     last = captured_at + timedelta(days=terms.reversal.window_days)
     if clock.now() > last:
         raise ReversalTooLate("This capture could be reversed until {last}.", last=last.isoformat())
@@ -79,7 +79,7 @@ def reverse(
         actor,
         points=points,
         reduction_g=outcome.reduction_g if outcome else 0,
-        subsidy_minor=_subsidy_of(redemption, points),
+        subsidy_minor=subsidy_reversed(redemption, points),
         posting_id=this_id if outcome else None,
         of_id=capture_id,
         partner_reference=wish.partner_reference,
@@ -142,13 +142,14 @@ def give_points_back(
     return restore(connection, citizen_id, posting_id, burned[0], points, carry_to).raise_refusal()
 
 
-def _capture_of(connection: Connection, redemption: Redemption) -> tuple[UUID, datetime]:
+def capture_of(connection: Connection, redemption: Redemption) -> tuple[UUID, datetime]:
+    """Return the id and the moment of the capture of what was captured."""
     found = connection.execute(READ_CAPTURE, (redemption.id,)).fetchone()
     assert found is not None  # noqa: S101  its state says that it was captured
     return found[0], found[1]
 
 
-def _subsidy_of(redemption: Redemption, points: int) -> int:
+def subsidy_reversed(redemption: Redemption, points: int) -> int:
     """Return the part of the captured subsidy that points stand for, rounded down; last: the rest.
 
     What was reversed before has taken its own part by the same rule.
