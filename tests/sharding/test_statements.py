@@ -16,7 +16,9 @@ import psycopg
 import pytest
 from flask import Flask
 from psycopg.pq import TransactionStatus
+from werkzeug.test import TestResponse
 
+from service import clock
 from service.ledger.accounts import lock_accounts
 from service.ledger.captures import restore
 from service.ledger.clawback import Claim, invalidate
@@ -39,6 +41,8 @@ from tests.activities.factories import (
     record,
     record_own,
 )
+from tests.rewards.grades.town import Desk, Rider, rules_in_force
+from tests.rewards.market import Market
 
 TABLES = "|".join(sorted(DISTRIBUTED, key=len, reverse=True))
 TOUCHES = re.compile(rf"\b(?:FROM|JOIN|INTO|UPDATE|USING|COPY)\s+({TABLES})\b", re.IGNORECASE)
@@ -145,6 +149,23 @@ def _read(callers: Callers, path: str) -> int:
     return answer.status_code
 
 
+def telling_her_grade(runtime: Runtime, app: Flask) -> Callable[[], object]:
+    rider, rules = Rider.of(runtime, rides_days_ago=[1]), rules_in_force(runtime)
+    offer = Market(runtime, app).offer(eligibility={"reduction_g_at_least": 1})
+    desk, today = Desk(app, "citizen", rider.id), clock.today().isoformat()
+    report = {"from": today, "to": today, "include": ["totals", "grade"], "rules": rules}
+    return lambda: [
+        _answered(desk.get(f"/me/grade?rules={rules}")),
+        _answered(desk.post("/me/carbon-reports", report)),
+        _answered(desk.post("/eligibility-checks", {"offer_id": offer.public_id})),
+    ]
+
+
+def _answered(answer: TestResponse) -> int:
+    assert answer.status_code in {200, 201}, answer.text
+    return answer.status_code
+
+
 def spending(runtime: Runtime, _app: Flask) -> Callable[[], object]:
     source = a_source(runtime)
     citizen = a_citizen(runtime, source)
@@ -193,6 +214,7 @@ HERS: dict[str, Doing] = {
     "her activities": reading("/v1/me/activities", "/v1/activities/{activity}"),
     "where her grams come from": reading("/v1/transfers/{transfer}/provenance"),
     "holding, capturing and spending": spending,
+    "her grade, a report and an offer tried on": telling_her_grade,
 }
 """One citizen's: one shard."""
 

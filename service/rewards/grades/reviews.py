@@ -208,4 +208,4 @@ def _review(connection: psycopg.Connection[Any], review_id: UUID) -> Review:
 
 def _one(connection: psycopg.Connection[Any], query: str, terms: tuple[Any, ...]) -> Review | None:
     with connection.cursor(row_factory=class_row(Review)) as cursor:
-        return cursor.execute(query.encode(), terms).fetchone()
+        return cursor.execute(query, terms).fetchone()
