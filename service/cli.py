@@ -32,6 +32,7 @@ from service.partners.webhooks.commands import courier_command
 from service.rewards.invariants import CHECKS as REWARD_CHECKS
 from service.rewards.invariants import examined_terms
 from service.rewards.settlement.commands import settlement_group
+from service.rewards.settlement.invariants import CHECKS as SETTLEMENT_CHECKS
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings, settings_from
 from service.sharding.command import distribute_command
@@ -62,7 +63,7 @@ COMMANDS: tuple[click.Command, ...] = (
             "ledger": lambda _: Part(LEDGER_CHECKS),
             "log": audited_log,
             "activities": lambda _: Part(ACTIVITY_CHECKS),
-            "rewards": lambda _: Part(REWARD_CHECKS, examined_terms),
+            "rewards": lambda _: Part((*REWARD_CHECKS, *SETTLEMENT_CHECKS), examined_terms),
         }
     ),
     jobs_group,

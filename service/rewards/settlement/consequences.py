@@ -60,7 +60,7 @@ def carry_out(
     redemption = redemption_from(ask_locked(connection, found.redemption_id))
     try:
         if resolution == "reverse":
-            reverse(connection, redemption, ReversalWish(reason), actor)
+            reverse(connection, redemption, ReversalWish("other"), actor)
         else:
             _believe_partner(connection, redemption, found, actor, reason, proof)
     except psycopg.errors.UniqueViolation as error:
@@ -85,12 +85,12 @@ def _believe_partner(
     said, points = theirs.get("state"), theirs.get("points")
     body = {"reason": reason, "evidence": proof}
     if found.code == "AMOUNT_MISMATCH":
-        _reverse_surplus(connection, redemption, found, points, reason, actor)
+        _reverse_surplus(connection, redemption, found, points, actor)
     elif redemption.state not in OPEN_FOR_AN_ANSWER:
         if said in {"reversed", "partially_reversed"}:
             left = redemption.captured_points - redemption.reversed_points
             part = points if points and points < left else None
-            reverse(connection, redemption, ReversalWish(reason, points=part), actor)
+            reverse(connection, redemption, ReversalWish("other", points=part), actor)
         # Otherwise both sides are to say the same by now: nothing is left to do.
     elif said == "declined":
         decline(connection, redemption, actor, body)
@@ -106,7 +106,6 @@ def _reverse_surplus(
     redemption: Redemption,
     found: Difference,
     points: int | None,
-    reason: str,
     actor: Actor,
 ) -> None:
     """Give back what we captured beyond the partner's figure; it can never become more."""
@@ -116,7 +115,7 @@ def _reverse_surplus(
             "More than {points} points cannot be captured afterwards.", points=ours
         )
     if points is not None and points < ours:
-        reverse(connection, redemption, ReversalWish(reason, points=ours - points), actor)
+        reverse(connection, redemption, ReversalWish("other", points=ours - points), actor)
 
 
 def _capture_wish(

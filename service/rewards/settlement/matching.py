@@ -21,6 +21,14 @@ CLOCKS_DIFFER_BY: Final = timedelta(hours=1)
 """A partner's moment may be so much after ours and still be on our business date."""
 
 
+MEANT: Final[Mapping[str, frozenset[str]]] = {
+    "CAPTURE": frozenset({"captured", "settled"}),
+    "REVERSAL": frozenset({"reversed", "partially_reversed"}),
+    "ADJUST": frozenset(),
+}
+"""How a partner may call what a line tells of; by how much is compared with its points."""
+
+
 class Elsewhere(NamedTuple):
     """A record that a partner names and that is not in the batch."""
 
@@ -104,9 +112,7 @@ def _of_pair(pair: Pair) -> Iterator[Difference]:
 
 def _same_state(ours: OurLine, theirs: TheirLine) -> bool:
     """Say whether states agree: with the line's own moment, or with how it stands by now."""
-    meant = {ours.state, ours.state_now}
-    if ours.record_type == "CAPTURE":
-        meant |= {"captured", "settled"}
+    meant = {ours.state, ours.state_now} | MEANT[ours.record_type]
     return theirs.state in meant and theirs.record_type in (ours.record_type, "")
 
 

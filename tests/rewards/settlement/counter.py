@@ -12,8 +12,10 @@ from werkzeug.test import TestResponse
 
 from service import clock
 from service.ids import PARTNER, RECONCILIATION_RUN, STAFF, public_id, uuid_of
-from service.rewards.settlement.closing import close_first
+from service.rewards.settlement.batches import Batch
+from service.rewards.settlement.closing import close_day, close_first
 from service.rewards.settlement.reconciling import reconcile
+from service.runtime import Runtime
 from service.web.context import access_tokens
 from tests.rewards.market import Customer, Market, Offered
 
@@ -63,6 +65,19 @@ class Counter:
             batch = close_first(self.market.runtime, self.partner_id, wanted)
         assert batch is not None
         return self.seen(batch.public_id)
+
+    def closed_tomorrow(self) -> dict[str, Any]:
+        """Close the day after with what has come up since."""
+        return self.closed(self.day + timedelta(days=1))
+
+    def try_to_close(self, runtime: Runtime, day: date) -> Batch | None:
+        return close_first(runtime, self.partner_id, day)
+
+    def close_and_break_off(self) -> None:
+        """Be killed just before the commit."""
+        with self.market.runtime.database.raw_transaction() as connection:
+            close_day(self.market.runtime, connection, self.partner_id, self.day)
+            raise KeyboardInterrupt
 
     def seen(self, batch_id: str) -> dict[str, Any]:
         return self.get(f"/v1/settlement-batches/{batch_id}").get_json()  # type: ignore[no-any-return]  # JSON

@@ -154,7 +154,7 @@ class TestAnHonestFile:
     def test_agrees_about_reversals(self, counter: Counter) -> None:
         first, second = counter.captured(2)
         for share in ("0.3", "0.2"):
-            body = {"reason": "endorsement", "share": share}
+            body = {"reason": "repaid-early", "share": share}
             counter.market.step(counter.offered, first, "reversals", body)
         counter.market.step(counter.offered, second, "reversals", {"reason": "cooling-off"})
         batch = counter.closed()
