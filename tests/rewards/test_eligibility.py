@@ -9,7 +9,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from service import clock
-from service.ids import OFFER, public_id
+from service.ids import CONSENT, OFFER, public_id
 from service.pipelining import PipelinedConnection
 from service.rewards.eligibility import Eligibility, conditions_of
 from service.rewards.errors import NotEligible
@@ -260,6 +260,26 @@ class TestARefusal:
 
         codes = [condition.code for condition in refused.value.members["failed_conditions"]]
         assert codes == ["offer-quota-exhausted", "points-too-few"]
+
+    def test_of_a_quote_says_them_in_her_language(self, market: Market) -> None:
+        offered = market.offer()
+        customer = market.customer(offered.partner_id, 40)
+        wish = {
+            "offer_id": offered.public_id,
+            "consent_id": public_id(CONSENT, customer.consent_id),
+        }
+
+        response = Desk(market.app, "citizen", customer.id, language="zh").post(
+            "/quotes", wish, Idempotency_Key=uuid4().hex
+        )
+
+        problem = response.get_json()
+        assert (response.status_code, problem["code"]) == (409, "not-eligible")
+        (condition,) = problem["failed_conditions"]
+        assert (condition["code"], condition["detail"]) == (
+            "points-too-few",
+            "需要 100 积分。可用 40 积分。",
+        )
 
 
 class TestTryingAnOfferOn:
