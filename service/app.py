@@ -24,6 +24,7 @@ from service.partners import api as partners
 from service.partners.message_signatures import MessageCheck
 from service.partners.webhooks import api as webhooks
 from service.partners.webhooks import feed_api as events
+from service.partners.webhooks.watching import WebhookWatch
 from service.reports import api as reports
 from service.reports import carbon_reports_api as carbon_reports
 from service.rewards import eligibility_api as eligibility
@@ -102,6 +103,7 @@ def create_app(runtime: Runtime) -> Flask:
     register_problems(app)
     Edge(app, runtime)
     app.extensions[health.METRICS].registry.register(LogWatch(runtime))
+    app.extensions[health.METRICS].registry.register(WebhookWatch(runtime))
     api = openapi.describe(app)
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)
