@@ -32,6 +32,7 @@ from service.rewards.grades import api as grades
 from service.rewards.offers import api as offers
 from service.rewards.offers import changes_api as offer_changes
 from service.rewards.redemptions import api as redemptions
+from service.rewards.redemptions import overseeing_api as overseeing
 from service.rewards.settlement import api as settlement
 from service.rewards.settlement import reconciliation_api as reconciliation
 from service.runtime import Runtime
@@ -66,6 +67,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     offers.blueprint,
     offer_changes.blueprint,
     redemptions.blueprint,
+    overseeing.blueprint,
     settlement.blueprint,
     reconciliation.blueprint,
     events.blueprint,
