@@ -93,22 +93,25 @@ def dispute(
 def resolve(
     connection: Connection, redemption: Redemption, actor: Actor, outcome: Outcome, words: str
 ) -> Written:
-    """Decide a dispute.
+    """Decide a dispute; return the last step that follows.
 
     Args:
         connection: inside the caller's transaction.
         redemption: locked by it.
         actor: a member of the staff.
-        outcome: settled: it stands; reversed: all that is left returns to her.
+        outcome: settled: it stands; reversed: all that is left returns to her, by a reversal that
+            is settled like any other.
         words: why.
 
     Raises:
         StateConflict: it is not disputed.
     """
     redemption.require_step("resolution")
-    step = _reversed if outcome == "reversed" else _upheld
-    written = step(connection, redemption._replace(state_before=None), actor)
+    record = Record("resolution", actor, body={"outcome": outcome})
+    written = take(connection, _upheld(redemption), record)
     _keep_words(connection, written, words)
+    if outcome == "reversed":
+        return _reverse(connection, written, actor)
     return written
 
 
@@ -118,28 +121,27 @@ def dispute_of(connection: Connection, redemption: Redemption) -> list[DisputeSt
     return [DisputeStep._make(row) for row in rows]
 
 
-def _upheld(connection: Connection, redemption: Redemption, actor: Actor) -> Written:
-    """Let the benefit stand; a lock that waited for this goes on to mature."""
+def _upheld(redemption: Redemption) -> Redemption:
+    """Return a redemption whose dispute is over; a lock that waited for that goes on to mature."""
     waits = redemption.mode == "lock" and redemption.matured_as is None
-    settled = redemption._replace(
-        state="settled", deadline_at=redemption.matures_at if waits else None
-    )
-    return take(connection, settled, Record("resolution", actor, body={"outcome": "settled"}))
+    deadline_at = redemption.matures_at if waits else None
+    return redemption._replace(state="settled", state_before=None, deadline_at=deadline_at)
 
 
-def _reversed(connection: Connection, redemption: Redemption, actor: Actor) -> Written:
+def _reverse(connection: Connection, resolution: Written, actor: Actor) -> Written:
+    redemption = resolution.redemption
     points = redemption.captured_points - redemption.reversed_points
     this_id = record_id(redemption.id, redemption.version + 1)
     moved = give_points_back(connection, redemption, points, this_id)
     record = Record(
-        "resolution",
+        "reversal",
         actor,
         points=points,
         reduction_g=moved.reduction_g if moved else 0,
         subsidy_minor=subsidy_reversed(redemption, points),
         posting_id=this_id if moved else None,
         of_id=capture_of(connection, redemption)[0],
-        body={"outcome": "reversed"},
+        body={"reason": "dispute"},
     )
     return take(connection, reversed_by(redemption, points), record)
 

@@ -75,7 +75,8 @@ STEPS: Final[Mapping[str, Step]] = {
         "reversed", "captured settled partially_reversed", "partially_reversed reversed"
     ),
     "dispute": _step("disputed", "settled", "disputed"),
-    "resolution": _step("resolved", "disputed", "settled reversed"),
+    # What a dispute takes back is a reversal of its own, so that it is settled like any other.
+    "resolution": _step("resolved", "disputed", "settled"),
     "settlement": _step(
         "settled",
         "captured partially_reversed reversed",
@@ -109,8 +110,6 @@ POSTINGS: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     ("reversal", "burn"): ("restore",),
     # Before its maturity what is locked is released; burned at maturity, it is restored.
     ("reversal", "lock"): ("release", "restore"),
-    ("resolution", "burn"): ("restore",),
-    ("resolution", "lock"): ("release", "restore"),
 }
 """The kinds of posting that a step may make, by mode; in `attest` none ever moves."""
 
