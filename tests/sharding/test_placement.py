@@ -161,9 +161,13 @@ class TestAForeignKey:
             ("client_assertion", "partner"),
             ("consent", "partner"),
             ("consent_recipient", "partner"),
+            ("offer", "partner"),
+            ("partner_profile", "partner"),
             ("person_link", "partner"),
+            ("settlement_batch", "partner"),
             ("source_link", "partner"),
             ("staff", "partner"),
+            ("webhook_endpoint", "partner"),
         }
 
     @pytest.mark.parametrize("tables", [DISTRIBUTED, REFERENCE])

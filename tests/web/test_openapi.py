@@ -28,6 +28,13 @@ REPEATABLE = {
     "post /v1/me/retirements",
     "post /v1/offers",
     "post /v1/offers/{offer_id}/versions",
+    "post /v1/partner-files",
+    "post /v1/reconciliation-exceptions/{exception_id}/assignments",
+    "post /v1/reconciliation-exceptions/{exception_id}/resolutions",
+    "post /v1/reconciliation-exceptions/{exception_id}/resolutions/{no}/approvals",
+    "post /v1/settlement-batches",
+    "post /v1/settlement-batches/{batch_id}/acceptances",
+    "post /v1/settlement-batches/{batch_id}/receipts",
 }
 KEY_AND_BODY = {"idempotency-key-malformed", "json-malformed", "unknown-field"}
 CODES = {
