@@ -161,8 +161,12 @@ class SimulatedPartner:
         self._tell("remembered", id=redemption["id"], state=redemption["state"])
         for record in redemption["records"]:
             if record["kind"] == "capture":
-                wish = {**record["details"], "points": record["points"]}
-                wish["partner_reference"] = record["partner_reference"]
+                wish = {
+                    "benefit_actual": redemption["benefit"],  # unless the capture said another
+                    **record["details"],
+                    "points": record["points"],
+                    "partner_reference": record["partner_reference"],
+                }
                 at = datetime.fromisoformat(record["recorded_at"])
                 self._captured(redemption["id"], wish, at)
             elif record["kind"] == "reversal":
