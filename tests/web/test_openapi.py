@@ -20,6 +20,8 @@ REPEATABLE = {
     "post /v1/consents/{consent_id}/acknowledgements",
     "post /v1/consents/{consent_id}/revocations",
     "post /v1/person-verifications",
+    "post /v1/webhook-endpoints",
+    "post /v1/webhook-endpoints/{endpoint_id}/key-rotations",
     "post /v1/grade-rules",
     "post /v1/grade-rules/{name}/versions/{version}/approvals",
     "post /v1/me/grade-reviews",
