@@ -1,22 +1,25 @@
 """Redemptions as they are measured: one bank, its offers, thousands of customers with points."""
 
+import itertools
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import islice
 from typing import Any
 from uuid import UUID, uuid4
 
-from benchmarks.scripts import Answer, Played, Script, in_another_process
+from benchmarks.scripts import Played, Script, in_another_process
 from service import clock
 from service.access_tokens import AccessTokens
-from service.ids import CONSENT, OFFER, PARTNER, public_id
 from service.identity.consents.checking import pairwise_subject
+from service.ids import CONSENT, OFFER, PARTNER, public_id
 from service.ledger.accounts import lock_accounts
 from service.ledger.issuing import Issue, issue_lots
 from service.partners.organisations import PartnerTerms, add_partner
 from service.partners.scopes import SCOPES
+from service.partners.webhooks.endpoints import Terms as EndpointTerms
+from service.partners.webhooks.endpoints import register
 from service.rewards.offers.terms import Terms
 from service.runtime import Runtime
 from service.settings import Settings
@@ -26,6 +29,8 @@ PRICE = 10
 REDEEMERS = 32
 FLASH_CLIENTS = 64
 FLASH_UNITS = 10_000
+FLASH_CUSTOMERS = 12_000
+DRAIN_S_MOST = 120
 
 INSERT_CITIZENS = """
 INSERT INTO citizen (citizen_id, simulated, last_seen_at) SELECT id, true, now()
@@ -38,6 +43,13 @@ INSERT INTO consent (id, citizen_id, partner_id, subject, purpose, text_version,
 SELECT id, citizen_id, %s, subject, 'benefit', 1, sha256('bench'), '{tier}',
     now() - interval '1 minute', now() + interval '30 days'
 FROM unnest(%s::uuid[], %s::uuid[], %s::text[]) AS consent (id, citizen_id, subject)
+"""
+
+
+UNDELIVERED = """
+SELECT (SELECT count(*) FROM partner_event WHERE partner_id = %(partner_id)s AND seq IS NULL)
+     + (SELECT count(*) FROM webhook_delivery
+        WHERE partner_id = %(partner_id)s AND state = 'waiting')
 """
 
 
@@ -64,6 +76,21 @@ class OnOffer:
 
     id: UUID
     terms_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """A bank, one offer of it, and who redeems it."""
+
+    bank: Bank
+    offered: OnOffer
+    customers: list[Customer]
+
+
+def open_shop(runtime: Runtime, customers: int) -> Shop:
+    """Make a bank with an offer without end and some customers."""
+    bank = found_bank(runtime)
+    return Shop(bank, put_on_offer(runtime, bank), found_customers(runtime, bank, customers))
 
 
 def found_bank(runtime: Runtime) -> Bank:
@@ -160,21 +187,65 @@ def found_customers(runtime: Runtime, bank: Bank, count: int) -> list[Customer]:
     return customers[:count]
 
 
+def listen(runtime: Runtime, bank: Bank, url: str, event_types: list[str] | None) -> None:
+    """Let a bank's events be sent to a receiver on loopback."""
+    with runtime.database.raw_transaction() as connection:
+        connection.execute(
+            "INSERT INTO partner_profile (partner_id, reach) VALUES (%s, 'loopback')"
+            " ON CONFLICT (partner_id) DO NOTHING",
+            [bank.id],
+        )
+        terms = EndpointTerms(url, None, event_types)
+        register(connection, runtime.keys, bank.id, terms, ["v1", "v1a"])
+
+
+def listen_anew(runtime: Runtime, bank: Bank, url: str, event_types: list[str] | None) -> None:
+    """Let a bank's events be sent to another receiver, and forget what the former never took."""
+    with runtime.database.raw_transaction() as connection:
+        connection.execute("DELETE FROM webhook_delivery WHERE partner_id = %s", [bank.id])
+        connection.execute(
+            "UPDATE webhook_endpoint SET state = 'removed' WHERE partner_id = %s", [bank.id]
+        )
+    listen(runtime, bank, url, event_types)
+
+
+def undelivered(runtime: Runtime, bank: Bank) -> int:
+    """Return how many of a bank's events have no place yet or have not arrived."""
+    with runtime.database.raw_transaction() as connection:
+        row = connection.execute(UNDELIVERED, {"partner_id": bank.id}).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def seconds_to_drain(runtime: Runtime, bank: Bank) -> float:
+    """Wait until everything has arrived, and return how long that took."""
+    began_at = time.perf_counter()
+    while undelivered(runtime, bank):
+        time.sleep(0.2)
+        if time.perf_counter() - began_at > DRAIN_S_MOST:
+            return float("inf")
+    return time.perf_counter() - began_at
+
+
 def redeem(
-    settings: Settings, bank: Bank, offered: OnOffer, customers: list[Customer], seconds: float
+    settings: Settings, shops: Sequence[Shop], seconds: float, connections: int = REDEEMERS
 ) -> Played:
-    """Play whole redemptions, quote to capture, each of another customer."""
+    """Play whole redemptions, quote to capture, by turns at each shop, each of another customer."""
 
     def scripts() -> Iterator[Script]:
-        while True:
-            for customer in customers:
-                yield _redemption(bank, offered, customer)
+        for turn in itertools.count():
+            for shop in shops:
+                customer = shop.customers[turn % len(shop.customers)]
+                yield _redemption(shop, customer)
 
-    return in_another_process(settings.port, REDEEMERS, seconds, scripts)
+    return in_another_process(settings.port, connections, seconds, scripts)
 
 
 def flash_sale(settings: Settings, offered: OnOffer, customers: list[Customer]) -> Played:
-    """Let everybody want one of what is not enough, quotes in hand, until all are answered."""
+    """Let everybody want one of what is not enough, until all are answered.
+
+    The quotes are had before: a sale opens, and everybody presses the button.
+    """
     quoted: dict[UUID, str] = {}
 
     def quotes() -> Iterator[Script]:
@@ -182,7 +253,7 @@ def flash_sale(settings: Settings, offered: OnOffer, customers: list[Customer]) 
             yield _quoting(offered, customer)
 
     first = in_another_process(settings.port, FLASH_CLIENTS, 600, quotes)
-    for ending, _ in first.ended.items():
+    for ending in first.ended:
         customer_id, _, quote_id = ending.partition(" ")
         quoted[UUID(customer_id)] = quote_id
 
@@ -190,22 +261,11 @@ def flash_sale(settings: Settings, offered: OnOffer, customers: list[Customer]) 
         for customer in customers:
             yield _reserving(customer, quoted[customer.id])
 
-    played = in_another_process(settings.port, FLASH_CLIENTS, 600, reservations)
-    played.latencies_ms |= first.latencies_ms
-    return played
+    return in_another_process(settings.port, FLASH_CLIENTS, 600, reservations)
 
 
-def until_sold_out(settings: Settings, offered: OnOffer, customers: list[Customer]) -> Played:
-    """The same with the quote inside: nobody has one in hand when the sale begins."""
-
-    def scripts() -> Iterator[Script]:
-        for customer in customers:
-            yield _quote_and_reserve(offered, customer)
-
-    return in_another_process(settings.port, FLASH_CLIENTS, 600, scripts)
-
-
-def _redemption(bank: Bank, offered: OnOffer, customer: Customer) -> Script:
+def _redemption(shop: Shop, customer: Customer) -> Script:
+    bank, offered = shop.bank, shop.offered
     status, body = yield "quote", _quote_request(offered, customer)
     if status != _CREATED:
         return _code(body)
@@ -218,7 +278,7 @@ def _redemption(bank: Bank, offered: OnOffer, customer: Customer) -> Script:
         return _code(body)
     wish = {"partner_reference": f"loan-{uuid4().hex}", "terms_hash": offered.terms_hash}
     status, body = yield "capture", _post(f"{path}/captures", bank.token, wish)
-    return "captured" if status == _CREATED else _code(body)
+    return f"captured {bank.id.hex}" if status == _CREATED else _code(body)
 
 
 def _quoting(offered: OnOffer, customer: Customer) -> Script:
@@ -230,13 +290,6 @@ def _quoting(offered: OnOffer, customer: Customer) -> Script:
 def _reserving(customer: Customer, quote_id: str) -> Script:
     status, body = yield "reserve", _reserve_request(customer, quote_id)
     return "reserved" if status == _CREATED else _code(body)
-
-
-def _quote_and_reserve(offered: OnOffer, customer: Customer) -> Script:
-    status, body = yield "quote", _quote_request(offered, customer)
-    if status != _CREATED:
-        return _code(body)
-    return (yield from _reserving(customer, json.loads(body)["id"]))
 
 
 _CREATED = 201
@@ -264,21 +317,6 @@ def _post(path: str, token: str, body: dict[str, Any]) -> bytes:
     return head.encode() + content
 
 
-def _code(body: Answer | bytes) -> str:
+def _code(body: bytes) -> str:
     """Return why somebody was refused."""
-    assert isinstance(body, bytes)
     return str(json.loads(body)["code"])
-
-
-__all__ = [
-    "Bank",
-    "Customer",
-    "OnOffer",
-    "flash_sale",
-    "found_bank",
-    "found_customers",
-    "islice",
-    "put_on_offer",
-    "redeem",
-    "until_sold_out",
-]

@@ -6,14 +6,16 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import city, log_figures, prefill, sql_limit, wallets
+from benchmarks import city, log_figures, prefill, redeeming, sql_limit, wallets
 from benchmarks.load import Load
+from benchmarks.receivers import receiver
 from benchmarks.requests_made import (
     FEED_LINES,
     account_reads,
@@ -21,6 +23,7 @@ from benchmarks.requests_made import (
     feeds_of,
     single_activities,
 )
+from benchmarks.scripts import Played
 from benchmarks.serving import FOLDER, checkpoint, fresh_settings, served
 from service.cli import prepare
 from service.db import Database, libpq_url
@@ -36,6 +39,9 @@ WALLETS = 20_000
 SOURCES = 1_000
 LINES_OF_A_SOURCE = 400
 PROOFS = 500
+CUSTOMERS = 4_000
+AFTER_SUBMISSION = ["redemption.submitted", "redemption.void_requested", "redemption.expired"]
+"""What a bank acts on; it knows its own captures, and reads the rest from the feed."""
 
 Figures = dict[str, Any]
 
@@ -47,7 +53,14 @@ def main() -> None:
     if not asked.only_log_cost:
         with reachable(fresh_settings()) as ready:
             prepare(ready)
+            figures |= redemptions(ready, asked.seconds, asked.outbox_seconds)
+            report(figures)
+    if not asked.only_log_cost and not asked.only_redemptions:
+        with reachable(fresh_settings()) as ready:
+            prepare(ready)
             Bench(ready, asked.seconds, asked.stored, figures).run()
+    if asked.only_redemptions:
+        return
     # On an installation of its own: without the log, transfers are committed to with nothing.
     with reachable(fresh_settings()) as ready:
         prepare(ready)
@@ -61,8 +74,78 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--stored", type=int, default=10_000_000, help="transfers stored for the last; 0: skip"
     )
+    parser.add_argument(
+        "--outbox-seconds", type=float, default=20, help="of redemptions whose events are sent"
+    )
+    parser.add_argument("--only-redemptions", action="store_true", help="offers and webhooks")
     parser.add_argument("--only-log-cost", action="store_true", help="ingest with and without log")
     return parser.parse_args()
+
+
+def redemptions(settings: Settings, seconds: float, outbox_seconds: float) -> Figures:
+    """Measure redemptions, a sale, and what a partner's receiver does to both."""
+    runtime = open_runtime(settings)
+    shop = redeeming.open_shop(runtime, CUSTOMERS)
+    other = redeeming.open_shop(runtime, CUSTOMERS)
+    sold = redeeming.put_on_offer(runtime, shop.bank, redeeming.FLASH_UNITS)
+    buyers = redeeming.found_customers(runtime, shop.bank, redeeming.FLASH_CUSTOMERS)
+    checkpoint(settings)
+    figures: Figures = {}
+    with served(settings):
+        redeeming.redeem(settings, [shop], 2)
+        figures["redeem"] = _redeemed(redeeming.redeem(settings, [shop], seconds))
+        figures["flash_offer"] = _sold(redeeming.flash_sale(settings, sold, buyers))
+    with receiver() as healthy, receiver() as good, receiver(hangs=True) as bad:
+        redeeming.listen(runtime, shop.bank, healthy.url, AFTER_SUBMISSION)
+        with served(settings, is_couriered=True):
+            played = redeeming.redeem(settings, [shop], outbox_seconds)
+            drained_s = redeeming.seconds_to_drain(runtime, shop.bank)
+        figures["outbox"] = {
+            **_redeemed(played),
+            "received": healthy.received.value,
+            "drained_s": round(drained_s, 1),
+        }
+        rates: dict[str, list[float]] = {"healthy": [], "hanging": []}
+        for name in ("healthy", "hanging", "hanging", "healthy"):
+            url = good.url if name == "healthy" else bad.url
+            redeeming.listen_anew(runtime, other.bank, url, AFTER_SUBMISSION)
+            with served(settings, is_couriered=True):
+                both = redeeming.redeem(settings, [shop, other], seconds)
+                rates[name].append(both.per_s(f"captured {shop.bank.id.hex}"))
+                redeeming.seconds_to_drain(runtime, shop.bank)
+        figures["hanging_partner"] = {
+            **{
+                f"beside_{name}_per_s": [round(rate) for rate in each]
+                for name, each in rates.items()
+            },
+            "ratio": round(sum(rates["hanging"]) / sum(rates["healthy"]), 3),
+        }
+    runtime.close()
+    return figures
+
+
+def _redeemed(played: Played) -> Figures:
+    captured = sum(count for how, count in played.ended.items() if how.startswith("captured"))
+    calls = {call: round(played.percentile_ms(call, 0.99), 1) for call in played.latencies_ms}
+    return {
+        "per_s": round(captured / played.seconds),
+        "p99_ms": max(calls.values()),
+        **{f"{call}_p99_ms": p99_ms for call, p99_ms in calls.items()},
+        "captured": captured,
+        "refused": played.ended.total() - captured,
+        "seconds": round(played.seconds, 1),
+    }
+
+
+def _sold(played: Played) -> Figures:
+    return {
+        "per_s": round(played.per_s("reserved")),
+        "answered_per_s": round(played.ended.total() / played.seconds),
+        "p99_ms": round(played.percentile_ms("reserve", 0.99), 1),
+        "sold": played.ended["reserved"],
+        "refused": dict(played.ended - Counter({"reserved": played.ended["reserved"]})),
+        "seconds": round(played.seconds, 1),
+    }
 
 
 class Bench:

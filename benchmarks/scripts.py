@@ -1,4 +1,4 @@
-"""Clients that go on with what they were answered: each connection plays one script after another."""
+"""Clients that go on with what they were answered: each connection plays script after script."""
 
 import multiprocessing
 import selectors

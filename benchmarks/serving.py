@@ -38,7 +38,11 @@ def fresh_settings() -> Settings:
 
 @contextmanager
 def served(
-    settings: Settings, *, application: str = "wsgi:app", is_sealed: bool = True
+    settings: Settings,
+    *,
+    application: str = "wsgi:app",
+    is_sealed: bool = True,
+    is_couriered: bool = False,
 ) -> Iterator[None]:
     """Serve until the block ends; every process is ended by its id.
 
@@ -46,6 +50,7 @@ def served(
         settings: with engines that run.
         application: what the server loads.
         is_sealed: whether the sealer works beside it.
+        is_couriered: whether the courier sends partners their events.
     """
     command = [application if word == "wsgi:app" else word for word in server_command(settings)]
     processes = [_started(settings, command)]
@@ -56,6 +61,8 @@ def served(
             time.sleep(0.1)
         if is_sealed:
             processes.append(_started(settings, [sys.executable, "-c", CARBON, "sealer"]))
+        if is_couriered:
+            processes.append(_started(settings, [sys.executable, "-c", CARBON, "courier"]))
         yield
     finally:
         for process in processes:
