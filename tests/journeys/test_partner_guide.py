@@ -56,19 +56,25 @@ get $citizen /v1/me/account > $home/account.json
 @pytest.fixture(scope="module")
 def told(installation: Installation) -> Iterator[str]:
     """What the guide and the flaky shop printed, in one shell, beside one service."""
+    with installation.serving():
+        yield played(installation)
+
+
+def a_free_port() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    with installation.serving():
-        yield played(installation, port)
+        return str(probe.getsockname()[1])
 
 
-def played(installation: Installation, port: int) -> str:
-    """Run every shell block of the guide as it stands, but for the simulated bank's port."""
+def played(installation: Installation) -> str:
+    """Run every shell block of the guide as it stands, but for the ports that it names."""
     blocks = re.findall(r"^```sh\n(.*?)^```$", GUIDE.read_text(), re.DOTALL | re.MULTILINE)
     written = "\n".join(["set -eo pipefail", *blocks, FLAKY])
-    script = written.replace("9010", str(port)).replace(
-        "--profile bank", f"--profile bank --port {port}"
+    banks, hooks = a_free_port(), a_free_port()
+    script = (
+        written.replace("9010", banks)
+        .replace("9020", hooks)
+        .replace("--profile bank", f"--profile bank --port {banks}")
     )
     folders = (str(installation.folder), str(Path(sys.executable).parent), os.environ["PATH"])
     installation.run("--help")  # puts the `carbon` in place
