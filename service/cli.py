@@ -30,6 +30,7 @@ from service.partners import commands as partners
 from service.partners.our_keys import keys_group
 from service.partners.webhooks.commands import courier_command
 from service.rewards.invariants import CHECKS as REWARD_CHECKS
+from service.rewards.redemptions.invariants import CHECKS as REDEMPTION_CHECKS
 from service.rewards.invariants import examined_terms
 from service.rewards.settlement.commands import settlement_group
 from service.rewards.settlement.invariants import CHECKS as SETTLEMENT_CHECKS
@@ -63,7 +64,9 @@ COMMANDS: tuple[click.Command, ...] = (
             "ledger": lambda _: Part(LEDGER_CHECKS),
             "log": audited_log,
             "activities": lambda _: Part(ACTIVITY_CHECKS),
-            "rewards": lambda _: Part((*REWARD_CHECKS, *SETTLEMENT_CHECKS), examined_terms),
+            "rewards": lambda _: Part(
+                (*REWARD_CHECKS, *REDEMPTION_CHECKS, *SETTLEMENT_CHECKS), examined_terms
+            ),
         }
     ),
     jobs_group,
