@@ -30,8 +30,8 @@ from service.partners import commands as partners
 from service.partners.our_keys import keys_group
 from service.partners.webhooks.commands import courier_command
 from service.rewards.invariants import CHECKS as REWARD_CHECKS
-from service.rewards.redemptions.invariants import CHECKS as REDEMPTION_CHECKS
 from service.rewards.invariants import examined_terms
+from service.rewards.redemptions.invariants import CHECKS as REDEMPTION_CHECKS
 from service.rewards.settlement.commands import settlement_group
 from service.rewards.settlement.invariants import CHECKS as SETTLEMENT_CHECKS
 from service.runtime import Runtime, open_runtime
