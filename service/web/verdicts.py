@@ -1,11 +1,11 @@
 """Answers given once to requests that move value: as `idempotency`, with two differences.
 
-Statements gather (`service.pipelining`): the question whether the key came before travels with the
-request's own first questions. And a refusal is an answer too: under the same key it stays refused.
+Statements gather (`service.pipelining`), and whether a key came before is found out when the answer
+is kept, not asked. And a refusal is an answer too: under the same key it stays refused.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import msgspec
 import psycopg
@@ -104,28 +104,31 @@ class _Once:
         self._fingerprint = fingerprint()
 
     def answer(self, begin: Begin, refusal_of: RefusalOf) -> Response:
+        """Answer as if it were the first time; whether it was, the primary key says at the end.
+
+        So a first request, which nearly all are, asks nothing. What a repeated one has done is
+        undone with its transaction.
+        """
         try:
-            return self._first_or_done(begin)
+            return self._done(begin)
         except psycopg.errors.IntegrityError as error:
             if error.diag.constraint_name == PRIMARY_KEY:
-                return self._first()
+                return self._first() or self._in_progress()
             refusal = refusal_of(error)
             if refusal is None:
                 raise
             return self._refused(refusal)
         except STAYS as refusal:
-            if _is_of_the_key(refusal):
-                raise
             return self._refused(refusal)
+        except DomainError:
+            first = self._first()
+            if first is None:
+                raise
+            return first
 
-    def _first_or_done(self, begin: Begin) -> Response:
+    def _done(self, begin: Begin) -> Response:
         with self._database.pipelined_transaction() as connection:
-            found = connection.execute(FIND, self._place)
-            act = begin(connection)
-            first = found.fetchone()
-            if first is not None:
-                return self._replayed(*first)
-            status, body = act()
+            status, body = begin(connection)()
             text = _text_of(body)
             connection.execute(KEEP, (*self._place, self._fingerprint, status, text))
         return _response(status, text)
@@ -139,15 +142,20 @@ class _Once:
                 KEEP_IF_FIRST, (*self._place, self._fingerprint, answer.status_code, text)
             )
             is_first = kept.fetchone() is not None
-        return answer if is_first else self._first()
+        return answer if is_first else self._first() or self._in_progress()
 
-    def _first(self) -> Response:
-        """Give the answer of the request that was first under this key."""
+    def _first(self) -> Response | None:
+        """Return the answer of the request that was first under this key; None: none was.
+
+        Raises:
+            IdempotencyKeyReused: it was another request.
+        """
         with self._database.pipelined_transaction() as connection:
             first = connection.execute(FIND, self._place).fetchone()
-        if first is None:
-            raise in_progress()
-        return self._replayed(*first)
+        return None if first is None else self._replayed(*first)
+
+    def _in_progress(self) -> NoReturn:
+        raise in_progress()
 
     def _replayed(self, first: bytes, status: int, body: str) -> Response:
         if first != self._fingerprint:
@@ -155,10 +163,6 @@ class _Once:
         response = _response(status, body)
         response.headers["Idempotent-Replayed"] = "true"
         return response
-
-
-def _is_of_the_key(refusal: DomainError) -> bool:
-    return refusal.code.startswith("idempotency-key")
 
 
 def _text_of(body: Mapping[str, Any]) -> str:
