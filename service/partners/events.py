@@ -3,15 +3,38 @@
 Its place in the partner's gapless row is given after the commit, see `webhooks.sequencing`.
 """
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 from uuid import UUID, uuid4
 
+from service.bulk import Table, insert_rows
 from service.pipelining import Connection
 
 WRITE: Final = """
 INSERT INTO partner_event (partner_id, id, type, object, object_id, state, object_version)
 VALUES (%s, %s, %s, %s, %s, %s, %s)
 """
+
+EVENTS: Final = Table(
+    "partner_event",
+    *("partner_id", "id", "type", "object", "object_id", "state", "object_version"),
+)
+
+
+class NewEvent(NamedTuple):
+    """One of many events that are written at once; members as for `record_event`."""
+
+    partner_id: UUID
+    event_type: str
+    object_id: str
+    state: str
+    object_version: int
+
+    def row(self) -> tuple[str, ...]:
+        """Return its row, with an id of its own."""
+        noun = self.event_type.partition(".")[0]
+        names = (self.partner_id.hex, uuid4().hex, self.event_type, noun, self.object_id)
+        return (*names, self.state, str(self.object_version))
 
 
 def record_event(
@@ -37,3 +60,8 @@ def record_event(
     values = (partner_id, event_id, event_type, noun, object_id, state, object_version)
     connection.execute(WRITE, values)
     return event_id
+
+
+def record_events(connection: Connection, events: Iterable[NewEvent]) -> None:
+    """Write many events down at once, in the transaction of the changes that they tell of."""
+    insert_rows(connection, EVENTS, [event.row() for event in events])

@@ -7,10 +7,8 @@ import psycopg
 
 from service.rewards.redemptions.settling import settle
 from service.rewards.redemptions.steps import Actor
-from service.rewards.settlement.batches import Batch, batch_by_id, move
+from service.rewards.settlement.batches import Batch, batch_by_id, be_patient, move
 from service.rewards.settlement.errors import SettlementExceptionsOpen
-
-PATIENCE: Final = "SET LOCAL statement_timeout = 0"
 
 OPEN: Final = """
 SELECT count(*) FROM reconciliation_exception WHERE batch_id = %s AND state IN ('open', 'proposed')
@@ -35,7 +33,7 @@ def accept_batch(connection: psycopg.Connection[Any], batch_id: UUID, actor: Act
         SettlementExceptionsOpen: something is not resolved.
         SettlementBatchClosed: it was not matched, or counts no more.
     """
-    connection.execute(PATIENCE)
+    be_patient(connection)
     batch = batch_by_id(connection, batch_id, locked=True)
     if batch.state == "accepted":
         return batch

@@ -108,6 +108,18 @@ class Change(NamedTuple):
     recorded_at: datetime
 
 
+PATIENCE: Final = (
+    "SET LOCAL statement_timeout = 0",  # a day may have a hundred thousand lines
+    "SET LOCAL idle_in_transaction_session_timeout = 0",  # and is computed with in between
+)
+
+
+def be_patient(connection: psycopg.Connection[Any]) -> None:
+    """Let the caller's transaction take as long as a whole day's lines need."""
+    for term in PATIENCE:
+        connection.execute(term)
+
+
 def batch_by_id(
     connection: psycopg.Connection[Any],
     batch_id: UUID,

@@ -15,7 +15,7 @@ from service.partners.organisations import partner_by_id
 from service.partners.profiles import profile_of
 from service.rewards.redemptions.steps import SERVICE, Actor
 from service.rewards.settlement import batches
-from service.rewards.settlement.batches import Batch, batch_of_day, move
+from service.rewards.settlement.batches import Batch, batch_of_day, be_patient, move
 from service.rewards.settlement.errors import SettlementDayNotOver
 from service.rewards.settlement.files import content_of, written_line
 from service.rewards.settlement.lines import Line, unsettled_lines
@@ -30,9 +30,6 @@ from service.runtime import Runtime
 
 # Days of one partner are closed one after the other: its manifests are a chain.
 LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('settlement ' || %s::text, 0))"
-# Reading a day takes longer than a request may.
-PATIENCE: Final = "SET LOCAL statement_timeout = 0"
-
 DUE: Final = """
 SELECT DISTINCT partner_id, business_date FROM redemption_record record
 WHERE kind IN ('capture', 'reversal') AND business_date < %(today)s
@@ -78,7 +75,7 @@ def close_due(
         partner_id: only this partner's.
     """
     with runtime.database.raw_transaction() as connection:
-        connection.execute(PATIENCE)
+        be_patient(connection)
         asked = {"today": clock.today(), "partner_id": partner_id}
         due = connection.execute(DUE, asked).fetchall()
     made = [
@@ -202,5 +199,5 @@ def _rows(
 
 
 def _lock(connection: psycopg.Connection[Any], partner_id: UUID) -> None:
-    connection.execute(PATIENCE)
+    be_patient(connection)
     connection.execute(LOCK, [partner_id])

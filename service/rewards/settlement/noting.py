@@ -1,6 +1,7 @@
 """Writing down what a run has found: new exceptions, those of before, and those that are gone."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid4
 
@@ -8,6 +9,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from service import clock
+from service.bulk import NULL, Table, insert_rows
 from service.rewards.settlement.batches import Batch
 from service.rewards.settlement.codes import FIRST_OWNER
 from service.rewards.settlement.matching import Difference
@@ -17,11 +19,15 @@ SELECT id, code, about, state, version, ours, theirs FROM reconciliation_excepti
 WHERE batch_id = %s FOR UPDATE
 """
 
-OPEN: Final = """
-INSERT INTO reconciliation_exception (id, batch_id, run_id, partner_id, code, about, redemption_id,
-    record_id, ours, theirs, points, subsidy_minor, owner_kind, opened_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-"""
+EXCEPTIONS: Final = Table(
+    "reconciliation_exception",
+    *("id", "batch_id", "run_id", "partner_id", "code", "about", "redemption_id", "record_id"),
+    *("ours", "theirs", "points", "subsidy_minor", "owner_kind", "opened_at"),
+)
+
+STEPS: Final = Table(
+    "exception_step", "exception_id", "no", "kind", "state", "actor_kind", "owner_kind"
+)
 
 CHANGE: Final = """
 UPDATE reconciliation_exception SET run_id = %s, ours = %s, theirs = %s, points = %s,
@@ -30,13 +36,18 @@ WHERE id = %s
 """
 
 CLEAR: Final = """
-UPDATE reconciliation_exception SET run_id = %s, state = 'cleared', version = %s, ended_at = %s
-WHERE id = %s
+WITH cleared AS (
+    UPDATE reconciliation_exception SET run_id = %s, state = 'cleared', version = version + 1,
+        ended_at = %s
+    WHERE id = ANY(%s) RETURNING id, version
+)
+INSERT INTO exception_step (exception_id, no, kind, state, actor_kind)
+SELECT id, version, 'cleared', 'cleared', 'service' FROM cleared
 """
 
 STEP: Final = """
-INSERT INTO exception_step (exception_id, no, kind, state, actor_kind, owner_kind)
-VALUES (%s, %s, %s, %s, 'service', %s)
+INSERT INTO exception_step (exception_id, no, kind, state, actor_kind)
+VALUES (%s, %s, 'opened_again', 'open', 'service')
 """
 
 OPEN_STATES: Final = frozenset({"open", "proposed"})
@@ -75,29 +86,56 @@ def note_exceptions(
     """
     rows = [_Noted._make(row) for row in connection.execute(READ, [batch.id])]
     before = {(each.code, each.about): each for each in rows}
-    open_now = 0
-    with connection.pipeline():
-        for each in found:
-            noted = before.pop((each.code, each.about), None)
-            if noted is None:
-                _open(connection, batch, run_id, each)
-                open_now += 1
-            elif noted.state != "resolved" or not noted.says_the_same(each):
-                _keep(connection, run_id, noted, each)
-                open_now += 1
-        _clear(connection, run_id, before.values())
-    return open_now
+    new: list[Difference] = []
+    kept = 0
+    for each in found:
+        noted = before.pop((each.code, each.about), None)
+        if noted is None:
+            new.append(each)
+        elif noted.state != "resolved" or not noted.says_the_same(each):
+            _keep(connection, run_id, noted, each)
+            kept += 1
+    _open(connection, batch, run_id, new)
+    gone = [each.id for each in before.values() if each.state in OPEN_STATES]
+    connection.execute(CLEAR, [run_id, clock.now(), gone])
+    return len(new) + kept
 
 
 def _open(
-    connection: psycopg.Connection[Any], batch: Batch, run_id: UUID, found: Difference
+    connection: psycopg.Connection[Any], batch: Batch, run_id: UUID, new: Sequence[Difference]
 ) -> None:
-    exception_id, owner = uuid4(), FIRST_OWNER[found.code]
-    fixed = [exception_id, batch.id, run_id, batch.partner_id, found.code, found.about]
-    about = [found.redemption_id, found.record_id, _json(found.ours), _json(found.theirs)]
-    amounts = [found.points, found.subsidy_minor]
-    connection.execute(OPEN, [*fixed, *about, *amounts, owner, clock.now()])
-    connection.execute(STEP, [exception_id, 1, "opened", "open", owner])
+    named = [(uuid4().hex, each) for each in new]
+    now = clock.now().isoformat()
+    about = (batch.id.hex, run_id.hex, batch.partner_id.hex)
+    insert_rows(
+        connection,
+        EXCEPTIONS,
+        [
+            (
+                exception_id,
+                *about,
+                each.code,
+                each.about,
+                _hex(each.redemption_id),
+                _hex(each.record_id),
+                _json(each.ours),
+                _json(each.theirs),
+                str(each.points),
+                str(each.subsidy_minor),
+                FIRST_OWNER[each.code],
+                now,
+            )
+            for exception_id, each in named
+        ],
+    )
+    insert_rows(
+        connection,
+        STEPS,
+        [
+            (exception_id, "1", "opened", "open", "service", FIRST_OWNER[each.code])
+            for exception_id, each in named
+        ],
+    )
 
 
 def _keep(
@@ -109,22 +147,23 @@ def _keep(
     is_new = is_over or not noted.says_the_same(found)
     state = "open" if is_new else noted.state
     version = noted.version + 1 if is_new else noted.version
-    said = [_json(found.ours), _json(found.theirs), found.points, found.subsidy_minor]
+    said = [_or_none(found.ours), _or_none(found.theirs), found.points, found.subsidy_minor]
     connection.execute(CHANGE, [run_id, *said, state, version, None, noted.id])
     if is_new:
-        connection.execute(STEP, [noted.id, version, "opened_again", "open", None])
-
-
-def _clear(connection: psycopg.Connection[Any], run_id: UUID, gone: Iterable[_Noted]) -> None:
-    for each in gone:
-        if each.state in OPEN_STATES:
-            connection.execute(CLEAR, [run_id, each.version + 1, clock.now(), each.id])
-            connection.execute(STEP, [each.id, each.version + 1, "cleared", "cleared", None])
+        connection.execute(STEP, [noted.id, version])
 
 
 def _content(said: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return None if said is None else {name: said[name] for name in said if name != "line"}
 
 
-def _json(said: Mapping[str, Any] | None) -> Jsonb | None:
+def _or_none(said: Mapping[str, Any] | None) -> Jsonb | None:
     return None if said is None else Jsonb(said)
+
+
+def _json(said: Mapping[str, Any] | None) -> str:
+    return NULL if said is None else json.dumps(said)
+
+
+def _hex(uuid: UUID | None) -> str:
+    return NULL if uuid is None else uuid.hex

@@ -9,14 +9,18 @@ import psycopg
 from service import clock
 from service.rewards.redemptions.steps import SERVICE
 from service.rewards.settlement.accepting import settle_batch
-from service.rewards.settlement.batches import COMPARABLE, Batch, batch_by_id, move
+from service.rewards.settlement.batches import (
+    COMPARABLE,
+    Batch,
+    batch_by_id,
+    be_patient,
+    move,
+)
 from service.rewards.settlement.matching import Difference, Elsewhere, Known, Stated, differences
 from service.rewards.settlement.noting import note_exceptions
 from service.rewards.settlement.pairing import OurLine, paired
 from service.rewards.settlement.partner_files import TheirLine, read_partner_file
 from service.runtime import Runtime
-
-PATIENCE: Final = "SET LOCAL statement_timeout = 0"
 
 READ_RUN: Final = """
 SELECT run.id, run.batch_id, run.state, file.content, file.stated_lines, file.stated_points,
@@ -84,7 +88,7 @@ class _Run(NamedTuple):
 def reconcile(runtime: Runtime, run_id: UUID) -> None:
     """Carry out a run, once: everything of it stands after one transaction, or nothing."""
     with runtime.database.raw_transaction() as connection:
-        connection.execute(PATIENCE)
+        be_patient(connection)
         run = _read(connection, run_id)
         batch = batch_by_id(connection, run.batch_id, locked=True)
         # Under the batch's lock it is asked again: another worker may have been quicker.
