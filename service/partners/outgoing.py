@@ -25,6 +25,8 @@ ANSWER_BYTES: Final = 64 * 1024
 CONNECT_S: Final = 5.0
 LOOK_UP_S: Final = 3.0
 NAMES_REMEMBERED_S: Final = 10
+KEPT_OPEN_S: Final = 4.0
+"""Less than servers commonly wait (5 s), so that none closes a connection as we use it again."""
 USER_AGENT: Final = "carbon-inclusion/1"
 
 
@@ -78,6 +80,7 @@ def guarded_session(reach: Reach, *, at_once: int, total_s: float) -> aiohttp.Cl
             socket_factory=guarded_socket,
             ttl_dns_cache=NAMES_REMEMBERED_S,
             limit=at_once,
+            keepalive_timeout=KEPT_OPEN_S,
         ),
         timeout=aiohttp.ClientTimeout(total=total_s, sock_connect=CONNECT_S),
         cookie_jar=aiohttp.DummyCookieJar(),

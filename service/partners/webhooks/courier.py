@@ -95,7 +95,8 @@ class Courier:
         self._write_down(results, untried)
         desk.prepare_deliveries(self._database)
         with self._database.raw_transaction() as connection:
-            targets = desk.targets_due(connection)
+            full = [endpoint_id for endpoint_id, free in room.items() if free <= 0]
+            targets = desk.targets_due(connection, full)
             rooms = {each.endpoint_id: room.get(each.endpoint_id, AT_ONCE) for each in targets}
             return desk.claim(connection, rooms, targets, self._lease)
 

@@ -21,6 +21,8 @@ from service.partners.webhooks.feed import Event
 from service.partners.webhooks.ladder import GIVEN_UP_AFTER
 from service.partners.webhooks.sequencing import CHUNK, partners_waiting, sequence
 
+ENDPOINTS_AT_ONCE: Final = 32
+"""Endpoints that one statement is about; which ones is chance, so that each has its turn."""
 DISABLED: Final = "webhook_endpoint.disabled"
 
 # A test is for the endpoint it names, whatever types that asked for, and for no other.
@@ -30,7 +32,7 @@ WITH behind AS (
         least(sequencer.last_seq, endpoint.after_seq + %(most)s) AS until_seq
     FROM webhook_endpoint AS endpoint JOIN event_sequencer AS sequencer USING (partner_id)
     WHERE endpoint.state = 'active' AND endpoint.after_seq < sequencer.last_seq
-    FOR UPDATE OF endpoint SKIP LOCKED
+    ORDER BY random() LIMIT {ENDPOINTS_AT_ONCE} FOR UPDATE OF endpoint SKIP LOCKED
 ), made AS (
     INSERT INTO webhook_delivery (endpoint_id, event_id, partner_id, seq, next_attempt_at)
     SELECT behind.id, event.id, event.partner_id, event.seq, %(now)s
@@ -46,60 +48,56 @@ UPDATE webhook_endpoint SET after_seq = behind.until_seq
 FROM behind WHERE webhook_endpoint.id = behind.id
 """
 
-OPEN_ENDPOINTS: Final = """
+OPEN_ENDPOINTS: Final = f"""
 SELECT endpoint.id, endpoint.version, endpoint.url, coalesce(profile.reach, 'public'),
     endpoint.former_until, endpoint.sealing_key_version, endpoint.secret_sealed,
     endpoint.former_secret_sealed, endpoint.signing_key_sealed, endpoint.former_signing_key_sealed
 FROM webhook_endpoint AS endpoint
 JOIN partner ON partner.id = endpoint.partner_id AND partner.state = 'active'
 LEFT JOIN partner_profile AS profile ON profile.partner_id = endpoint.partner_id
-WHERE endpoint.state = 'active'
+WHERE endpoint.state = 'active' AND endpoint.id <> ALL (%(full)s::uuid[])
   AND (endpoint.paused_until IS NULL OR endpoint.paused_until <= %(now)s)
   AND EXISTS (SELECT FROM webhook_delivery WHERE endpoint_id = endpoint.id AND state = 'waiting'
       AND next_attempt_at <= %(now)s)
+ORDER BY random() LIMIT {ENDPOINTS_AT_ONCE}
 """
 
 CLAIM: Final = """
 WITH due AS (
-    SELECT found.endpoint_id, found.event_id
+    SELECT found.id
     FROM unnest(%(endpoint_ids)s::uuid[], %(room)s::int[]) AS wanted (endpoint_id, most)
     CROSS JOIN LATERAL (
-        SELECT endpoint_id, event_id FROM webhook_delivery
+        SELECT id FROM webhook_delivery
         WHERE endpoint_id = wanted.endpoint_id AND state = 'waiting' AND next_attempt_at <= %(now)s
         ORDER BY next_attempt_at LIMIT wanted.most FOR UPDATE SKIP LOCKED
     ) AS found
 ), claimed AS (
     UPDATE webhook_delivery SET next_attempt_at = %(lease_until)s
-    FROM due WHERE webhook_delivery.endpoint_id = due.endpoint_id
-        AND webhook_delivery.event_id = due.event_id
-    RETURNING webhook_delivery.endpoint_id, webhook_delivery.event_id, webhook_delivery.partner_id,
-        webhook_delivery.attempts
+    FROM due WHERE webhook_delivery.id = due.id
+    RETURNING webhook_delivery.id, webhook_delivery.endpoint_id, webhook_delivery.event_id,
+        webhook_delivery.partner_id, webhook_delivery.attempts
 )
-SELECT claimed.endpoint_id, claimed.attempts, event.id, event.type, event.object, event.object_id,
-    event.state, event.object_version, event.occurred_at, event.seq
+SELECT claimed.endpoint_id, claimed.id, claimed.attempts, event.id, event.type, event.object,
+    event.object_id, event.state, event.object_version, event.occurred_at, event.seq
 FROM claimed JOIN partner_event AS event
     ON event.partner_id = claimed.partner_id AND event.id = claimed.event_id
 ORDER BY event.seq
 """
 
+# By the delivery's own id: by endpoint and state a planner would go through all that wait there.
 WRITE_RESULTS: Final = """
 UPDATE webhook_delivery SET state = result.state, attempts = result.attempts,
     next_attempt_at = result.next_attempt_at, last_status = result.last_status,
     last_error = result.last_error,
     ended_at = CASE WHEN result.state = 'waiting' THEN NULL ELSE %(now)s::timestamptz END
-FROM unnest(%(endpoint_ids)s::uuid[], %(event_ids)s::uuid[], %(states)s::text[],
-    %(attempts)s::smallint[], %(next_attempts_at)s::timestamptz[], %(statuses)s::smallint[],
-    %(errors)s::text[])
-    AS result (endpoint_id, event_id, state, attempts, next_attempt_at, last_status, last_error)
-WHERE webhook_delivery.endpoint_id = result.endpoint_id
-  AND webhook_delivery.event_id = result.event_id AND webhook_delivery.state = 'waiting'
+FROM unnest(%(ids)s::uuid[], %(states)s::text[], %(attempts)s::smallint[],
+    %(next_attempts_at)s::timestamptz[], %(statuses)s::smallint[], %(errors)s::text[])
+    AS result (id, state, attempts, next_attempt_at, last_status, last_error)
+WHERE webhook_delivery.id = result.id AND webhook_delivery.state = 'waiting'
 """
 
 GIVE_BACK: Final = """
-UPDATE webhook_delivery SET next_attempt_at = %(now)s
-FROM unnest(%(endpoint_ids)s::uuid[], %(event_ids)s::uuid[]) AS untried (endpoint_id, event_id)
-WHERE webhook_delivery.endpoint_id = untried.endpoint_id
-  AND webhook_delivery.event_id = untried.event_id AND webhook_delivery.state = 'waiting'
+UPDATE webhook_delivery SET next_attempt_at = %s WHERE id = ANY (%s::uuid[]) AND state = 'waiting'
 """
 
 MARK_FAILING: Final = """
@@ -143,16 +141,17 @@ class Letter(NamedTuple):
     """An event that is given out to be sent to an endpoint."""
 
     target: Target
-    event: Event
+    delivery_id: UUID
     attempts: int
     """Before this one."""
+    event: Event
 
 
 class Result(NamedTuple):
     """What came of one attempt."""
 
+    delivery_id: UUID
     endpoint_id: UUID
-    event_id: UUID
     state: str
     attempts: int
     next_attempt_at: datetime
@@ -182,9 +181,10 @@ def prepare_deliveries(database: Database) -> None:
         connection.execute(FAN_OUT, {"most": CHUNK, "now": clock.now()})
 
 
-def targets_due(connection: psycopg.Connection[Any]) -> list[Target]:
-    """Return the endpoints that something can be sent to now."""
-    rows = connection.execute(OPEN_ENDPOINTS, {"now": clock.now()}).fetchall()
+def targets_due(connection: psycopg.Connection[Any], full: Sequence[UUID]) -> list[Target]:
+    """Return endpoints that something can be sent to now, but for those whose lane is full."""
+    asked = {"now": clock.now(), "full": list(full)}
+    rows = connection.execute(OPEN_ENDPOINTS, asked).fetchall()
     return [Target._make((*row[:6], tuple(row[6:]))) for row in rows]
 
 
@@ -204,15 +204,14 @@ def claim(
     """
     now = clock.now()
     by_id = {target.endpoint_id: target for target in targets}
-    wanted = [endpoint_id for endpoint_id in by_id if room.get(endpoint_id, 0) > 0]
     values = {
-        "endpoint_ids": wanted,
-        "room": [room[endpoint_id] for endpoint_id in wanted],
+        "endpoint_ids": list(by_id),
+        "room": [room[endpoint_id] for endpoint_id in by_id],
         "now": now,
         "lease_until": now + lease,
     }
-    rows = connection.execute(CLAIM, values).fetchall() if wanted else []
-    return [Letter(by_id[row[0]], Event(*row[2:]), row[1]) for row in rows]
+    rows = connection.execute(CLAIM, values).fetchall() if targets else []
+    return [Letter(by_id[row[0]], row[1], row[2], Event(*row[3:])) for row in rows]
 
 
 def write_results(connection: psycopg.Connection[Any], results: Sequence[Result]) -> list[Disabled]:
@@ -220,8 +219,7 @@ def write_results(connection: psycopg.Connection[Any], results: Sequence[Result]
     now = clock.now()
     values = {
         "now": now,
-        "endpoint_ids": [each.endpoint_id for each in results],
-        "event_ids": [each.event_id for each in results],
+        "ids": [each.delivery_id for each in results],
         "states": [each.state for each in results],
         "attempts": [each.attempts for each in results],
         "next_attempts_at": [each.next_attempt_at for each in results],
@@ -234,12 +232,8 @@ def write_results(connection: psycopg.Connection[Any], results: Sequence[Result]
 
 def give_back(connection: psycopg.Connection[Any], letters: Sequence[Letter]) -> None:
     """Make due again what was given out and not tried."""
-    values = {
-        "now": clock.now(),
-        "endpoint_ids": [each.target.endpoint_id for each in letters],
-        "event_ids": [each.event.id for each in letters],
-    }
-    connection.execute(GIVE_BACK, values)
+    untried = [letter.delivery_id for letter in letters]
+    connection.execute(GIVE_BACK, (clock.now(), untried))
 
 
 def _judge_endpoints(

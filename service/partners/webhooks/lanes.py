@@ -14,6 +14,7 @@ import structlog
 from yarl import URL
 
 from service import clock
+from service.errors import DomainError
 from service.keys import KeyRing
 from service.partners.addresses import Reach, checked_url
 from service.partners.outgoing import ANSWER_BYTES, guarded_session, read_at_most, reason_of
@@ -126,8 +127,8 @@ class Lane:
             self._give_back_waiting()
         self._report(
             Result(
+                letter.delivery_id,
                 letter.target.endpoint_id,
-                letter.event.id,
                 verdict.state,
                 attempts,
                 verdict.next_attempt_at,
@@ -153,7 +154,10 @@ class Lane:
             ) as response:
                 await _read_rest(response)
                 return Reply(response.status, None, response.headers.get("Retry-After"))
+        except (aiohttp.ClientError, OSError, DomainError) as error:
+            return Reply(None, reason_of(error))
         except Exception as error:  # noqa: BLE001  one receiver's oddity ends no other's lane
+            log.warning("webhook_attempt_broke", error=type(error).__name__)
             return Reply(None, reason_of(error))
 
     def _headers(self, letter: Letter, body: bytes) -> dict[str, str]:
