@@ -93,6 +93,16 @@ class TestASignedMessage:
         assert answer.status_code == 200
         assert answer.get_json()["received"] == 1  # the view has read the whole body
 
+    def test_may_be_as_long_as_a_feed(
+        self, a_signing_partner: Callable[..., Client], message: NewMessage, send: Send
+    ) -> None:
+        partner = a_signing_partner()
+        feed = message(partner, body=FEED * 1_000)
+
+        answer = send(signed(partner.key, key_id(partner), feed, nonce=a_nonce()))
+
+        assert answer.get_json()["received"] == 1_000
+
     def test_may_be_made_by_hand(
         self, a_signing_partner: Callable[..., Client], message: NewMessage, send: Send
     ) -> None:
