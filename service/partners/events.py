@@ -36,6 +36,12 @@ class NewEvent(NamedTuple):
         names = (self.partner_id.hex, uuid4().hex, self.event_type, noun, self.object_id)
         return (*names, self.state, str(self.object_version))
 
+    def values(self) -> tuple[UUID | str | int, ...]:
+        """Return what `WRITE` takes, for whoever writes it in one statement with the change."""
+        noun = self.event_type.partition(".")[0]
+        names = (self.partner_id, uuid4(), self.event_type, noun, self.object_id)
+        return (*names, self.state, self.object_version)
+
 
 def record_event(
     connection: Connection,

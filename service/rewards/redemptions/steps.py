@@ -13,7 +13,8 @@ from service import clock
 from service.errors import DomainError
 from service.ids import QUOTE, REDEMPTION, public_id
 from service.ledger.transfers import derived_id
-from service.partners.events import record_event
+from service.partners.events import WRITE as WRITE_EVENT
+from service.partners.events import NewEvent
 from service.pipelining import Connection, Rows
 from service.rewards.errors import StateConflict
 from service.rewards.redemptions.errors import (
@@ -109,6 +110,10 @@ INSERT INTO redemption_record (redemption_id, no, id, kind, state, request_no, a
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 
+# What a step writes goes in one statement: it costs half of what three cost.
+BEGIN: Final = f"WITH made AS ({CREATE}), told AS ({WRITE_EVENT}) {WRITE_RECORD}"
+TAKE: Final = f"WITH changed AS ({CHANGE}), told AS ({WRITE_EVENT}) {WRITE_RECORD}"
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -183,8 +188,7 @@ def rest_id(of_record: UUID) -> UUID:
 
 def begin(connection: Connection, redemption: Redemption, record: Record) -> Written:
     """Write a new redemption down, with its first record and its event."""
-    connection.execute(CREATE, redemption)
-    return _written(connection, redemption, record)
+    return _write(connection, BEGIN, redemption, redemption, record)
 
 
 def take(connection: Connection, after: Redemption, record: Record) -> Written:
@@ -197,38 +201,43 @@ def take(connection: Connection, after: Redemption, record: Record) -> Written:
     """
     assert after.state in STEPS[record.kind].to_states, (record.kind, after.state)  # noqa: S101
     after = after._replace(version=after.version + 1)
-    connection.execute(CHANGE, (*after[FIXED:], after.id))
-    return _written(connection, after, record)
+    return _write(connection, TAKE, (*after[FIXED:], after.id), after, record)
 
 
-def _written(connection: Connection, after: Redemption, record: Record) -> Written:
+def _write(
+    connection: Connection,
+    statement: str,
+    values: tuple[Any, ...],
+    after: Redemption,
+    record: Record,
+) -> Written:
+    """Write redemption, event and record."""
     this_id, now = record_id(after.id, after.version), clock.now()
     request_no = record.actor.request_no or this_id.hex
-    connection.execute(
-        WRITE_RECORD,
-        (
-            after.id,
-            after.version,
-            this_id,
-            record.kind,
-            after.state,
-            request_no,
-            record.actor.kind,
-            record.actor.id,
-            after.partner_id,
-            record.partner_reference,
-            record.points,
-            record.reduction_g,
-            record.subsidy_minor,
-            record.posting_id,
-            record.of_id,
-            msgspec.json.encode(record.body).decode(),
-            clock.today(),
-            now,
-        ),
+    event = NewEvent(
+        after.partner_id, STEPS[record.kind].event, after.public_id, after.state, after.version
     )
-    event = STEPS[record.kind].event
-    record_event(connection, after.partner_id, event, after.public_id, after.state, after.version)
+    written = (
+        after.id,
+        after.version,
+        this_id,
+        record.kind,
+        after.state,
+        request_no,
+        record.actor.kind,
+        record.actor.id,
+        after.partner_id,
+        record.partner_reference,
+        record.points,
+        record.reduction_g,
+        record.subsidy_minor,
+        record.posting_id,
+        record.of_id,
+        msgspec.json.encode(record.body).decode(),
+        clock.day_of(now),
+        now,
+    )
+    connection.execute(statement, (*values, *event.values(), *written))
     return Written(after, this_id, record, now, request_no)
 
 
