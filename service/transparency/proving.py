@@ -1,10 +1,11 @@
-"""Proving a citizen's transfer: where it is in the log, and the file that shows it.
+"""Proving what the log holds: where a transfer or an event is, and the file that shows a transfer.
 
 No table says at which leaf a transfer is: its rows would come in random order, at the price of the
 transfers themselves. Its transaction says in which seal it is, and its time in which bundle.
 """
 
 from dataclasses import fields
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -13,7 +14,7 @@ import psycopg
 from service.ids import IdUnknown
 from service.ledger.commitments import salt_of
 from service.transparency.committed import CommittedTransfer
-from service.transparency.errors import TileUnusable, TransferNotSealed
+from service.transparency.errors import LogEmpty, TileUnusable, TransferNotSealed
 from service.transparency.merkle import HASH_BYTES, HASHES_IN_TILE, Tree, leaf_hash
 from service.transparency.proof_files import proof_document
 from service.transparency.published import published_head
@@ -43,6 +44,9 @@ ORDER BY index DESC LIMIT 1
 """
 
 
+EVENT: Final = "SELECT commitment, recorded_at, xact_id::text FROM log_event WHERE id = %s"
+
+
 class _Found(NamedTuple):
     """A transfer, and what is needed to find and open its entry."""
 
@@ -64,7 +68,9 @@ def proof_of(
     """
     found = _found(connection, citizen_id, transfer_id)
     head = published_head(connection)
-    leaf = _leaf_of(connection, found, head.size)
+    leaf = _leaf_of(
+        connection, found.commitment, found.transfer.recorded_at, found.xact_id, head.size
+    )
     tree = Tree(head.size, tile_reader(connection, head.size, [leaf]))
     if tree.leaf(leaf) != leaf_hash(found.commitment):
         raise _damaged(leaf)
@@ -86,16 +92,40 @@ def _found(connection: psycopg.Connection[Any], citizen_id: UUID, transfer_id: U
     return _Found(transfer, *row[len(FIELDS) :])
 
 
-def _leaf_of(connection: psycopg.Connection[Any], found: _Found, published: int) -> int:
-    seal = connection.execute(SEAL_OF, [found.xact_id]).fetchone()
+def leaf_of_event(connection: psycopg.Connection[Any], event_id: UUID) -> int | None:
+    """Return at which leaf an event is; None: it is too new for the last head.
+
+    Raises:
+        IdUnknown: there is no such event.
+        TileUnusable: the log has something else where the event must be.
+    """
+    row = connection.execute(EVENT, [event_id]).fetchone()
+    if row is None:
+        raise IdUnknown("There is nothing by this id, or it is not yours to see.")
+    commitment, recorded_at, xact_id = row
+    try:
+        published = published_head(connection).size
+        return _leaf_of(connection, commitment, recorded_at, xact_id, published)
+    except (LogEmpty, TransferNotSealed):
+        return None
+
+
+def _leaf_of(
+    connection: psycopg.Connection[Any],
+    commitment: bytes,
+    recorded_at: datetime,
+    xact_id: str,
+    published: int,
+) -> int:
+    seal = connection.execute(SEAL_OF, [xact_id]).fetchone()
     if seal is None or seal[1] > published:
         raise TransferNotSealed(
             "The log takes in what is new every second. Please ask again.", retry_after_s=2
         )
     first_leaf, size = seal
     terms = {
-        "commitment": found.commitment,
-        "recorded_at": found.transfer.recorded_at,
+        "commitment": commitment,
+        "recorded_at": recorded_at,
         "first": first_leaf // HASHES_IN_TILE,
         "last": (size - 1) // HASHES_IN_TILE,
     }

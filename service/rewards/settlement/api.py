@@ -25,6 +25,7 @@ from service.rewards.settlement.schemas import (
     batch_view,
 )
 from service.rewards.settlement.uploads import receive_receipt
+from service.transparency.proving import leaf_of_event
 from service.web.access import current_caller, requires
 from service.web.blueprint import Blueprint
 from service.web.context import raw_transaction, runtime, transaction
@@ -115,7 +116,11 @@ def show_settlement_batch(batch_id: str) -> dict[str, Any]:
     with raw_transaction() as connection:
         batch = batch_asked(connection, batch_id)
         changes = changes_of(connection, batch.id)
-        return batch_detail_view(batch, changes, manifest_of(connection, batch.id))
+        manifest, leaf_index = (
+            manifest_of(connection, batch.id),
+            leaf_of_event(connection, batch.id),
+        )
+    return batch_detail_view(batch, changes, manifest, leaf_index)
 
 
 @blueprint.get("/v1/settlement-batches/<batch_id>/file")

@@ -102,6 +102,23 @@ def close_first(runtime: Runtime, partner_id: UUID, day: date) -> Batch | None:
         return _write(runtime, connection, Day(partner_id, day), lines) if lines else None
 
 
+def batch_for(
+    runtime: Runtime, connection: psycopg.Connection[Any], partner_id: UUID, day: date
+) -> Batch:
+    """Return the batch that counts for a day; a day that was not closed is closed now.
+
+    Raises:
+        SettlementDayNotOver: its cut-off has not come.
+    """
+    require_over(connection, partner_id, day)
+    _lock(connection, partner_id)
+    found = batch_of_day(connection, partner_id, day)
+    if found is not None:
+        return found
+    lines = unsettled_lines(connection, partner_id, day)
+    return _write(runtime, connection, Day(partner_id, day), lines)
+
+
 def close_day(
     runtime: Runtime,
     connection: psycopg.Connection[Any],

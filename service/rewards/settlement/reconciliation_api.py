@@ -12,8 +12,8 @@ from service.db import driver_connection
 from service.ids import public_id
 from service.rewards.settlement import schemas
 from service.rewards.settlement.api import actor, batch_asked, own_partner_id
-from service.rewards.settlement.batches import Batch, batch_of_day
-from service.rewards.settlement.closing import close_day
+from service.rewards.settlement.batches import Batch
+from service.rewards.settlement.closing import batch_for
 from service.rewards.settlement.errors import PartnerFileTarget
 from service.rewards.settlement.exceptions import (
     READ_PAGE,
@@ -93,9 +93,7 @@ def _target(connection: psycopg.Connection[Any], query: dict[str, Any]) -> Batch
         raise PartnerFileTarget("Please name either batch_id or business_date.")
     if batch_id is not None:
         return batch_asked(connection, batch_id)
-    partner_id = current_caller().id
-    found = batch_of_day(connection, partner_id, day)
-    return found or close_day(runtime(), connection, partner_id, day)
+    return batch_for(runtime(), connection, current_caller().id, day)
 
 
 @blueprint.get("/v1/reconciliation-runs/<run_id>")

@@ -82,6 +82,11 @@ class ManifestLogEntryView(Schema):
     salt = fields.String(required=True, metadata={"description": "hex"})
     recorded_at = fields.AwareDateTime(required=True)
     commitment = fields.String(required=True, metadata={"description": "hex"})
+    leaf_index = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "For GET /v1/log/proofs/inclusion; null in its first seconds."},
+    )
 
 
 class ManifestDigestsView(Schema):
@@ -263,7 +268,7 @@ def batch_view(batch: Batch) -> dict[str, Any]:
 
 
 def batch_detail_view(
-    batch: Batch, changes: Sequence[Change], manifest: Manifest
+    batch: Batch, changes: Sequence[Change], manifest: Manifest, leaf_index: int | None
 ) -> dict[str, Any]:
     """Return a batch with its history and its manifest's digests."""
     history = [
@@ -276,10 +281,14 @@ def batch_detail_view(
         }
         for change in changes
     ]
-    return {**batch_view(batch), "history": history, "manifest": _manifest(batch, manifest)}
+    return {
+        **batch_view(batch),
+        "history": history,
+        "manifest": _manifest(batch, manifest, leaf_index),
+    }
 
 
-def _manifest(batch: Batch, manifest: Manifest) -> dict[str, Any]:
+def _manifest(batch: Batch, manifest: Manifest, leaf_index: int | None) -> dict[str, Any]:
     previous = manifest.previous_sha256
     return {
         "chain_no": manifest.no,
@@ -293,6 +302,7 @@ def _manifest(batch: Batch, manifest: Manifest) -> dict[str, Any]:
             "salt": manifest.salt.hex(),
             "recorded_at": manifest.recorded_at,
             "commitment": manifest.commitment.hex(),
+            "leaf_index": leaf_index,
         },
     }
 

@@ -1,6 +1,7 @@
 """A settlement day with planted differences: each is found, and none is invented."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import uuid4
 
@@ -181,6 +182,15 @@ class TestAnHonestFile:
 
         batch = counter.seen(sent.get_json()["batch_id"])
         assert (batch["state"], batch["lines"]) == ("accepted", 0)
+
+    def test_that_is_sent_many_times_at_once_is_one(self, counter: Counter) -> None:
+        with counter.next_morning(), ThreadPoolExecutor(6) as pool:
+            answers = list(
+                pool.map(lambda _: counter.send([], business_date=counter.day), range(6))
+            )
+
+        assert {answer.status_code for answer in answers} == {202}
+        assert len({answer.get_json()["run_id"] for answer in answers}) == 1
 
 
 class TestARedemptionBeyondTheBatch:
