@@ -14,6 +14,7 @@ from flask import Response
 from service.db import Database
 from service.errors import Conflict, DomainError, Forbidden, Invalid
 from service.pipelining import Connection
+from service.retries import retried
 from service.web.access import current_caller
 from service.web.context import runtime
 from service.web.idempotency import (
@@ -84,9 +85,13 @@ def answer_once_gathered(
 
 def _answered(database: Database, begin: Begin, refusal_of: RefusalOf) -> Response:
     """Carry a request out, and keep nothing of it."""
-    try:
+
+    def once() -> Answer:
         with database.pipelined_transaction() as connection:
-            status, body = begin(connection)()
+            return begin(connection)()
+
+    try:
+        status, body = retried(once)
     except psycopg.errors.IntegrityError as error:
         refusal = refusal_of(error)
         if refusal is None:
@@ -110,7 +115,7 @@ class _Once:
         undone with its transaction.
         """
         try:
-            return self._done(begin)
+            return retried(lambda: self._done(begin))
         except psycopg.errors.IntegrityError as error:
             if error.diag.constraint_name == PRIMARY_KEY:
                 return self._first() or self._in_progress()
