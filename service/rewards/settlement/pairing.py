@@ -83,7 +83,14 @@ def paired(ours: Sequence[OurLine], theirs: Sequence[TheirLine]) -> Pairing:
     desk = _Desk(ours)
     left: Iterable[TheirLine] = theirs
     # An exact line goes before one that only resembles it, wherever in the file it stands.
-    for way in (desk.by_everything, desk.by_key, desk.by_redemption, desk.by_reference):
+    ways = (
+        desk.by_everything,
+        desk.by_name,
+        desk.by_key,
+        desk.by_redemption,
+        desk.by_reference,
+    )
+    for way in ways:
         left = [each for each in left if not way(each)]
     strangers = list(left)
     alone = [line for line in ours if line.record_id not in desk.taken]
@@ -105,14 +112,16 @@ class _Desk:
                 self._of_reference[line.partner_reference].append(line)
 
     def by_everything(self, theirs: TheirLine) -> bool:
+        """Pair by redemption, record type, reference and points.
+
+        A redemption may be reversed in parts, and parts may have no reference.
+        """
+        exact = [line for line in self._of_name(theirs) if line.points == theirs.points]
+        return self._take(exact, theirs)
+
+    def by_name(self, theirs: TheirLine) -> bool:
         """Pair by redemption, record type and reference."""
-        named = self._named(theirs)
-        exact = [
-            line
-            for line in self._of_type(named, theirs)
-            if line.partner_reference == theirs.partner_reference
-        ]
-        return self._take_or_repeat(exact, theirs)
+        return self._take_or_repeat(self._of_name(theirs), theirs)
 
     def by_key(self, theirs: TheirLine) -> bool:
         """Pair by redemption and record type."""
@@ -128,6 +137,13 @@ class _Desk:
             return False
         same = self._of_reference.get(theirs.partner_reference, [])
         return self._take_or_repeat(self._of_type(same, theirs), theirs) or self._take(same, theirs)
+
+    def _of_name(self, theirs: TheirLine) -> list[OurLine]:
+        return [
+            line
+            for line in self._of_type(self._named(theirs), theirs)
+            if line.partner_reference == theirs.partner_reference
+        ]
 
     def _named(self, theirs: TheirLine) -> list[OurLine]:
         redemption = theirs.redemption
