@@ -16,7 +16,7 @@ def _rows(rows: Iterator[tuple[str, ...]]) -> str:
     return ", ".join("(" + ", ".join(f"'{value}'" for value in row) + ")" for row in sorted(rows))
 
 
-def _steps() -> Iterator[tuple[str, str, str]]:
+def possible_steps() -> Iterator[tuple[str, str, str]]:
     """Yield each kind with every state that it may come from and lead to; from nothing: ''."""
     for kind, step in STEPS.items():
         for before, after in product(step.from_states or {""}, step.to_states):
@@ -34,7 +34,7 @@ def _postings() -> Iterator[tuple[str, str, str]]:
     return ((kind, mode, way) for (kind, mode), ways in POSTINGS.items() for way in ways)
 
 
-STEPS_IN_SQL: Final = _rows(_steps())
+STEPS_IN_SQL: Final = _rows(possible_steps())
 POSTINGS_IN_SQL: Final = _rows(_postings())
 EVENTS_IN_SQL: Final = _rows((kind, step.event) for kind, step in STEPS.items())
 
