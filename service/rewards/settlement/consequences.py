@@ -13,6 +13,7 @@ from service.ids import RECONCILIATION_EXCEPTION, public_id
 from service.rewards.redemptions.capturing import CaptureWish, capture_redemption
 from service.rewards.redemptions.ending import decline, void
 from service.rewards.redemptions.reversing import ReversalWish, reverse
+from service.rewards.redemptions.states import AFTER_CAPTURE
 from service.rewards.redemptions.steps import (
     Actor,
     Redemption,
@@ -24,6 +25,10 @@ from service.rewards.settlement.errors import ResolutionNotAllowed
 from service.rewards.settlement.exceptions import Difference
 
 TERMS_HASH: Final = "SELECT terms_hash FROM offer_version WHERE offer_id = %s AND version = %s"
+
+REVERSED: Final = frozenset({"reversed", "partially_reversed"})
+NOT_IN_FORCE: Final = REVERSED | {"declined", "voided", "expired"}
+"""What a partner may say of a benefit that it does not, or no longer, give."""
 
 OPEN_FOR_AN_ANSWER: Final = frozenset({"submitted", "unknown", "expired"})
 """States in which the partner's word was still awaited, or may still come."""
@@ -86,12 +91,12 @@ def _believe_partner(
     body = {"reason": reason, "evidence": proof}
     if found.code == "AMOUNT_MISMATCH":
         _reverse_surplus(connection, redemption, found, points, actor)
+    elif redemption.state in AFTER_CAPTURE and said in NOT_IN_FORCE:
+        left = redemption.captured_points - redemption.reversed_points
+        part = points if said in REVERSED and points and points < left else None
+        reverse(connection, redemption, ReversalWish("other", points=part), actor)
     elif redemption.state not in OPEN_FOR_AN_ANSWER:
-        if said in {"reversed", "partially_reversed"}:
-            left = redemption.captured_points - redemption.reversed_points
-            part = points if points and points < left else None
-            reverse(connection, redemption, ReversalWish("other", points=part), actor)
-        # Otherwise both sides are to say the same by now: nothing is left to do.
+        return  # both sides say the same by now
     elif said == "declined":
         decline(connection, redemption, actor, body)
     elif said == "voided":

@@ -102,21 +102,12 @@ def write_manifest(
     claims = {
         "iss": runtime.settings.issuer,
         "iat": int(clock.now().timestamp()),
-        "jti": batch.public_id,
-        "partner_id": public_id(PARTNER, batch.partner_id),
-        "partner": batch.partner,
-        "batch_id": batch.public_id,
-        "business_date": batch.business_date.isoformat(),
-        "n": batch.no,
-        "cut_off": _cut_off(batch),
+        **_of_batch(batch, lines),
         "file": {
             "name": file_name(batch.partner, batch.business_date, batch.no),
             "sha256": file_sha256.hex(),
             "bytes": len(content),
         },
-        "lines": batch.lines,
-        "late_lines": sum(1 for line in lines if line.business_date < batch.business_date),
-        "totals": batch.totals,
         "events": {"first_seq": before.last_event_seq + 1, "last_seq": last_seq},
         "superseded": _told(superseded),
         "chain_no": before.no + 1,
@@ -128,6 +119,22 @@ def write_manifest(
     row = (batch.id, batch.partner_id, before.no + 1, before.sha256, digest, file_sha256)
     connection.execute(WRITE, [*row, last_seq, document])
     write_event(connection, "settlement_manifest", {"manifest_sha256": digest.hex()}, batch.id)
+
+
+def _of_batch(batch: Batch, lines: Iterable[Line]) -> dict[str, Any]:
+    """Return which batch it is, and what it comes to."""
+    return {
+        "jti": batch.public_id,
+        "partner_id": public_id(PARTNER, batch.partner_id),
+        "partner": batch.partner,
+        "batch_id": batch.public_id,
+        "business_date": batch.business_date.isoformat(),
+        "n": batch.no,
+        "cut_off": _cut_off(batch),
+        "lines": batch.lines,
+        "late_lines": sum(1 for line in lines if line.business_date < batch.business_date),
+        "totals": batch.totals,
+    }
 
 
 def totals_of(lines: Iterable[Line]) -> dict[str, Any]:

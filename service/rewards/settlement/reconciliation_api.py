@@ -10,7 +10,7 @@ from flask import Response, request
 from service import ids
 from service.db import driver_connection
 from service.ids import public_id
-from service.rewards.settlement import schemas
+from service.rewards.settlement import reconciliation_schemas as schemas
 from service.rewards.settlement.api import actor, batch_asked, own_partner_id
 from service.rewards.settlement.batches import Batch
 from service.rewards.settlement.closing import batch_for

@@ -37,6 +37,14 @@ FAULTS: dict[str, tuple[str | bytes, list[tuple[str, str]]]] = {
         f"{HEADER}\n{line(occurred_at='2026-01-02T10:00:00')}",
         [("2", "cell-invalid")],
     ),
+    "a time after all days": (
+        f"{HEADER}\n{line(occurred_at='9999-12-31T23:59:59Z')}",
+        [("2", "cell-invalid")],
+    ),
+    "a day before all times": (
+        f"{HEADER}\n{line(effective_from='0001-01-01')}",
+        [("2", "cell-invalid")],
+    ),
     "no name": (f"{HEADER}\n{line(partner_reference='', redemption_id='')}", [("2", "nameless")]),
     "a very long line": (f"{HEADER}\n{'x' * 5000}", [("2", "line-too-long")]),
     "several": (f"{HEADER}\na,b\n{GOOD}\nc", [("2", "cell-count"), ("4", "cell-count")]),

@@ -184,6 +184,18 @@ class TestBelievingThePartner:
 
         assert refused.get_json()["code"] == "resolution-not-allowed"
 
+    def test_reverses_what_it_has_declined(self, counter: Counter) -> None:
+        [redemption] = counter.captured()
+
+        def declined_there(rows: list[Row]) -> None:
+            rows[0] |= {"state": "declined", "record_type": ""}
+
+        [found] = counter.compared(counter.closed()["id"], declined_there)
+        counter.resolved(found, "accept_partner")
+
+        assert found["code"] == "STATE_MISMATCH"
+        assert counter.market.state(redemption) == "reversed"
+
     def test_reverses_what_it_has_reversed(self, counter: Counter) -> None:
         [redemption] = counter.captured()
 
