@@ -35,9 +35,10 @@ class Submitting:
         """Ask everything that needs no answer to be asked."""
         self._connection = connection
         self._citizen_id = citizen_id
-        self._spending = ask_may_spend(connection, citizen_id)
+        # Locked in the order in which everybody locks: who leaves has her consents before herself.
         self._redemption = ask_locked(connection, redemption_id)
         self._consent = connection.execute(ASK_CONSENT, (redemption_id,))
+        self._spending = ask_may_spend(connection, citizen_id)
         self._status_index = connection.execute(NEXT_STATUS_INDEX)
 
     def write(self, actor: Actor, keys: KeyRing, issuer: str) -> tuple[Written, str]:
