@@ -25,8 +25,10 @@ Outcome = Literal["settled", "reversed"]
 OPEN_FOR: Final = timedelta(days=180)
 """From the capture on (reference, §5.4 T11)."""
 
+# Of whoever has left nothing is kept: no erasure comes after hers.
 KEEP_WORDS: Final = """
-INSERT INTO dispute_words (citizen_id, record_id, words, recorded_at) VALUES (%s, %s, %s, %s)
+INSERT INTO dispute_words (citizen_id, record_id, words, recorded_at)
+SELECT citizen_id, %s, %s, %s FROM citizen WHERE citizen_id = %s AND state <> 'erased' FOR SHARE
 """
 
 READ: Final = """
@@ -149,4 +151,4 @@ def _reverse(connection: Connection, resolution: Written, actor: Actor) -> Writt
 def _keep_words(connection: Connection, written: Written, words: str | None) -> None:
     if words is not None:
         citizen_id = written.redemption.citizen_id
-        connection.execute(KEEP_WORDS, (citizen_id, written.record_id, words, clock.now()))
+        connection.execute(KEEP_WORDS, (written.record_id, words, clock.now(), citizen_id))

@@ -3,9 +3,26 @@
 import threading
 
 from service.identity.consents.ending import hold_consents_of
+from service.identity.consequences import Consequences
+from service.identity.erasure import begin_erasure, complete_erasure
 from service.ids import REDEMPTION, uuid_of
 from service.rewards.redemptions.submitting import Submitting
-from tests.rewards.market import Market
+from tests.rewards.market import Customer, Market
+from tests.rewards.redemptions.staff import resolve
+from tests.rewards.redemptions.test_disputes import disputed
+
+
+def leave(market: Market, customer: Customer) -> None:
+    with market.runtime.database.transaction() as session:
+        begin_erasure(session, customer.id, "citizen", Consequences())
+    with market.runtime.eraser.raw_transaction() as connection:
+        complete_erasure(connection, customer.id)
+
+
+def words_of(market: Market, customer: Customer) -> int:
+    with market.runtime.database.raw_transaction() as connection:
+        query = "SELECT count(*) FROM dispute_words WHERE citizen_id = %s"
+        return int(connection.execute(query, [customer.id]).fetchall()[0][0])
 
 
 class TestLeavingWhileSubmitting:
@@ -33,6 +50,19 @@ class TestLeavingWhileSubmitting:
         submitter.join()
 
         assert locked == ("active",)
+
+
+class TestADisputeOfSomebodyWhoHasLeft:
+    def test_is_decided_without_a_word_that_would_stay(self, market: Market) -> None:
+        offered = market.offer()
+        customer = market.customer(offered.partner_id)
+        redemption_id = disputed(market, customer, offered)
+        leave(market, customer)
+
+        decided = resolve(market, redemption_id, "settled")
+
+        assert decided.status_code == 201, decided.get_json()
+        assert words_of(market, customer) == 0
 
 
 def _until_somebody_waits(market: Market) -> None:
