@@ -59,3 +59,12 @@ def uuid_of(prefix: str, text: str) -> UUID:
     if shape is None or shape[1] != prefix:
         raise IdUnknown("There is nothing by this id, or it is not yours to see.")
     return UUID(hex=shape[2])
+
+
+def uuid_if_said(prefix: str, text: str | None) -> UUID | None:
+    """Return the database's id behind a public one that may be left out; an empty one is no id.
+
+    Raises:
+        IdUnknown
+    """
+    return None if text is None else uuid_of(prefix, text)

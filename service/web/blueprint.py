@@ -12,8 +12,9 @@ from webargs.flaskparser import FlaskParser
 
 from service.web import validation
 from service.web.documenting import PROBLEM_SCHEMA, REPEATABLE, document_edge
+from service.web.json_bodies import NOT_TEXT, is_text
 from service.web.problems import MEDIA_TYPE
-from service.web.refusals import DuplicateKey, ParameterFault
+from service.web.refusals import DuplicateKey, ParameterFault, TextInvalid
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -45,8 +46,13 @@ class StrictParser(FlaskParser):
         return req.get_json()
 
     def load_querystring(self, req: Request, schema: Schema) -> Any:
-        """Return the query's parameters, each of which may be given once."""
+        """Return the query's parameters: texts, each of which may be given once."""
         for name, values in req.args.lists():
+            if not all(map(is_text, values)):
+                raise TextInvalid(
+                    "Please send text without control characters.",
+                    errors=[ParameterFault(name, TextInvalid.code, NOT_TEXT)],
+                )
             if len(values) > 1 and not isinstance(schema.fields.get(name), fields.List):
                 raise DuplicateKey(
                     "Please give each parameter once.",

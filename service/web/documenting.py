@@ -49,7 +49,7 @@ _READING_A_BODY: Final = {
 }
 _READING_A_QUERY: Final = {
     "400": ("unknown-field",),
-    "422": ("duplicate-key", "validation-failed"),
+    "422": ("duplicate-key", "text-invalid", "validation-failed"),
 }
 _CALLING: Final = {
     "401": ("token-missing", "token-invalid", "token-expired"),

@@ -34,6 +34,7 @@ INTEGER_MAX = 2**53 - 1
 """The largest integer that every JSON reader keeps exact (RFC 8259 §6)."""
 DECIMAL_PLACES_MAX = 50
 FAULTS_SHOWN = 20
+NOT_TEXT = "This text holds a NUL, half a character, or a control code."
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)', re.DOTALL)
 # Tab, line feed and carriage return may stand in a statement; no other control character may.
@@ -216,10 +217,13 @@ def _object_faults(members: dict[str, Any], pointer: str) -> Iterator[FieldFault
 
 
 def _text_faults(text: str, pointer: str) -> Iterator[FieldFault]:
-    if _NOT_TEXT.search(text):
-        yield FieldFault(
-            pointer, TextInvalid.code, "This text holds a NUL, half a character, or a control code."
-        )
+    if not is_text(text):
+        yield FieldFault(pointer, TextInvalid.code, NOT_TEXT)
+
+
+def is_text(text: str) -> bool:
+    """Say whether a text holds nothing but characters of a text."""
+    return _NOT_TEXT.search(text) is None
 
 
 def pointer_part(name: str) -> str:

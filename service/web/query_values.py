@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from marshmallow import fields
 
+from service import clock
+
 _WHOLE: Final = re.compile("0|-?[1-9][0-9]*")
 # A moment without its offset goes on to marshmallow, which says what is missing.
 _RFC_3339: Final = re.compile(
@@ -27,11 +29,19 @@ class WholeNumber(fields.Integer):
 
 
 class Moment(fields.AwareDateTime):
-    """A date and a time with its offset, as RFC 3339 writes it; `t` and `z` may be small."""
+    """A date and a time with its offset, as RFC 3339 writes it; `t` and `z` may be small.
+
+    It has a day in Shanghai: a moment at either end of the calendar may have none.
+    """
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> datetime:
         if not _RFC_3339.fullmatch(str(value)):
             raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
-        return super()._deserialize(str(value).upper(), attr, data, **kwargs)
+        moment = super()._deserialize(str(value).upper(), attr, data, **kwargs)
+        try:
+            clock.day_of(moment)
+        except OverflowError as error:
+            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE) from error
+        return moment

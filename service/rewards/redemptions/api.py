@@ -11,7 +11,7 @@ from flask import Response, jsonify
 from service import clock
 from service.errors import DomainError
 from service.identity.consents.checking import ask_consent, consent_from, log_access
-from service.ids import CONSENT, OFFER, QUOTE, REDEMPTION, uuid_of
+from service.ids import CONSENT, OFFER, QUOTE, REDEMPTION, uuid_if_said, uuid_of
 from service.pipelining import Connection
 from service.rewards.entitlements.documents import entitlement
 from service.rewards.entitlements.status_lists import DOCUMENT_TYPE, TTL_S, status_list
@@ -112,7 +112,7 @@ def show_quote(quote_id: str) -> Response:
 def create_redemption(wish: dict[str, Any]) -> Response:
     """Accept a quote: her points are held and one of the offer is hers, or neither."""
     quote_id = uuid_of(QUOTE, wish["quote_id"])
-    consent_id = wish["consent_id"] and uuid_of(CONSENT, wish["consent_id"])
+    consent_id = uuid_if_said(CONSENT, wish["consent_id"])
     begun: list[Reserving] = []
 
     def begin(connection: Connection) -> Begun:

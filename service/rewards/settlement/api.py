@@ -59,7 +59,7 @@ def actor() -> Actor:
 def list_settlement_batches(query: dict[str, Any]) -> Any:
     """List batches, the newest business date first; a partner sees its own."""
     page = Page.asked(query)
-    asked = query["partner_id"] and ids.uuid_of(ids.PARTNER, query["partner_id"])
+    asked = ids.uuid_if_said(ids.PARTNER, query["partner_id"])
     with raw_transaction() as connection:
         found = _page(connection, page, own_partner_id() or asked)
     body, status, headers = page.answer(found, _position)

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from service.clock import day_of, start_of
 from service.errors import DomainError
 from service.ids import REDEMPTION, uuid_of
 from service.rewards.redemptions.states import STEPS
@@ -195,8 +196,10 @@ def _their_line(no: int, cells: Mapping[str, str]) -> TheirLine:
 
 
 def _is_moment(cell: str) -> bool:
+    """Say whether it is a moment with its offset, and on some day in Shanghai."""
     try:
-        return datetime.fromisoformat(cell).tzinfo is not None
+        moment = datetime.fromisoformat(cell)
+        return moment.tzinfo is not None and bool(day_of(moment))
     except (ValueError, OverflowError):
         return False
 
@@ -205,8 +208,9 @@ def _is_day_or_moment(cell: str) -> bool:
     if not cell or _is_moment(cell):
         return True
     try:
-        return date.fromisoformat(cell).isoformat() == cell
-    except ValueError:
+        day = date.fromisoformat(cell)
+        return day.isoformat() == cell and bool(start_of(day))
+    except (ValueError, OverflowError):
         return False
 
 

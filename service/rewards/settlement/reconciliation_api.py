@@ -127,12 +127,11 @@ def list_reconciliation_exceptions(query: dict[str, Any]) -> Any:
 
 def _page(connection: psycopg.Connection[Any], page: Page) -> list[Difference]:
     opened_at, last = page.after or (None, None)
-    batch_id = page.filters["batch_id"]
     asked = {
         "partner_id": own_partner_id(),
         "state": page.filters["state"],
         "code": page.filters["code"],
-        "batch_id": batch_id and ids.uuid_of(ids.SETTLEMENT_BATCH, batch_id),
+        "batch_id": ids.uuid_if_said(ids.SETTLEMENT_BATCH, page.filters["batch_id"]),
         "opened_at": datetime.fromisoformat(str(opened_at)) if opened_at else None,
         "id": UUID(hex=str(last)) if last else None,
         "rows": page.rows_needed,
@@ -171,7 +170,7 @@ def show_reconciliation_exception(exception_id: str) -> dict[str, Any]:
 def assign_reconciliation_exception(body: dict[str, Any], exception_id: str) -> Response:
     """Say who looks after an exception."""
     wanted = _exception_id(exception_id)
-    staff_id = body["staff_id"] and ids.uuid_of(ids.STAFF, body["staff_id"])
+    staff_id = ids.uuid_if_said(ids.STAFF, body["staff_id"])
     with transaction() as session:
 
         def effect() -> Answer:

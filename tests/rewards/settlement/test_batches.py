@@ -4,6 +4,7 @@ import base64
 import hashlib
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import jwt
 import pytest
@@ -266,6 +267,13 @@ class TestWhoMayLook:
         shown = [each["id"] for each in first["items"] + rest["items"]]
         assert shown == made[::-1]
         assert rest["next"] is None
+
+    def test_an_empty_id_is_nobodys(self, counter: Counter) -> None:
+        client, staff = counter.market.client, counter.as_staff(uuid4())
+
+        for asked in ("settlement-batches?partner_id=", "reconciliation-exceptions?batch_id="):
+            answer = client.get(f"/v1/{asked}", headers=staff)
+            assert answer.get_json()["code"] == "id-unknown"
 
     def test_a_receipt_counts_once(self, counter: Counter) -> None:
         counter.captured()
