@@ -26,17 +26,34 @@ WITHHELD = frozenset(
         ("source_link", "account_sealed"),
         ("activity_detail", "account_digest"),
         ("person_link", "person_id"),
+        ("redemption", "person_id"),
     }
 )
 """Columns that are left out; every other column of a table with a `citizen_id` is in."""
 
+OF_HERS = {
+    "consent_change": "consent",
+    "consent_use": "consent",
+    "inquiry": "redemption",
+    "redemption_record": "redemption",
+}
+"""Tables without a `citizen_id`, and the table of hers to whose rows theirs belong."""
+
+SHARED = frozenset({"forced_resolution", "reconciliation_exception", "settlement_line"})
+"""Books of the scheme and its partners; what they say of her redemptions is in their records."""
+
 
 def records_of(connection: psycopg.Connection[Any], citizen_id: UUID) -> dict[str, Any]:
-    """Return every row that names a citizen, by table, as JSON values."""
-    return {
+    """Return every row that names a citizen or belongs to one that does, by table, as JSON."""
+    hers = {
         table: [_as_json(row) for row in _rows(connection, table, columns, citizen_id)]
         for table, columns in tables_of_citizens(connection).items()
     }
+    of_hers = {
+        table: [_as_json(row) for row in _rows_of(connection, table, parent, citizen_id)]
+        for table, parent in OF_HERS.items()
+    }
+    return hers | of_hers
 
 
 def tables_of_citizens(connection: psycopg.Connection[Any]) -> dict[str, list[str]]:
@@ -60,6 +77,22 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     query = sql.SQL("SELECT {} FROM {} WHERE citizen_id = %s").format(
         sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier(table)
+    )
+    with connection.cursor(row_factory=dict_row) as cursor:
+        yield from cursor.execute(query, [citizen_id])
+
+
+def _rows_of(
+    connection: psycopg.Connection[Any], table: str, parent: str, citizen_id: UUID
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows that belong to a citizen's rows of another table."""
+    query = sql.SQL(
+        "SELECT child.* FROM {child} child JOIN {parent} ON {parent}.id = child.{named}"
+        " WHERE {parent}.citizen_id = %s"
+    ).format(
+        child=sql.Identifier(table),
+        parent=sql.Identifier(parent),
+        named=sql.Identifier(f"{parent}_id"),
     )
     with connection.cursor(row_factory=dict_row) as cursor:
         yield from cursor.execute(query, [citizen_id])
