@@ -125,6 +125,15 @@ def _settle(connection: Connection, redemption: Redemption) -> None:
     settle(connection, {redemption.id: record_id(redemption.id, 3)}, f"stb_{redemption.version}")
 
 
+def _expire(connection: Connection, redemption: Redemption) -> None:
+    """Let time pass, and the partner say that it knows of nothing if it was shown anything."""
+    if redemption.state == "submitted":
+        assert isinstance(connection, psycopg.Connection)
+        follow_up(connection, redemption, PartnerAnswer("none"))
+    else:
+        expire(connection, redemption, SERVICE, {})
+
+
 def _answered(answer: PartnerAnswer) -> Callable[[Connection, Redemption], object]:
     def work(connection: Connection, redemption: Redemption) -> None:
         assert isinstance(connection, psycopg.Connection)
@@ -140,7 +149,7 @@ STEPS: Mapping[str, Step] = {
     "decline": _by_partner("declines", {"reason": "not-approved"}),
     "void by partner": _by_partner("voids", {}),
     "void by citizen": _by_citizen("voids", {}),
-    "expiry": _inside(lambda connection, it: expire(connection, it, SERVICE, {})),
+    "expiry": _inside(_expire),
     "unknown": _inside(_answered(no_answer("timeout"))),
     "closure": _inside(lambda connection, it: close(connection, it, SERVICE)),
     "maturity": _mature,
