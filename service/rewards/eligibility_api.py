@@ -16,6 +16,7 @@ from service.rewards.errors import OfferUnknown
 from service.rewards.grades.schemas import ConditionView
 from service.rewards.offers.catalogue import ask_offer, offer_from
 from service.rewards.offers.terms import Terms
+from service.rewards.redemptions.consented import require_consent
 from service.web.access import current_caller, requires
 from service.web.blueprint import Blueprint
 from service.web.context import runtime
@@ -98,6 +99,7 @@ def _for_a_partner(
     # Whether a grade is enough says something of the grade.
     cluster = "tier" if terms.eligibility.grade_rules is not None else None
     consent = consent_of_subject(connection, partner_id, subject, cluster)
+    require_consent(consent, consent.citizen_id, partner_id, terms)
     log_access(connection, consent, OPERATION, ids.public_id(ids.OFFER, offer_id))
     person_id = person_from(ask_person(connection, consent.citizen_id))
     found = conditions_of(connection, consent.citizen_id, person_id, terms, clock.now())

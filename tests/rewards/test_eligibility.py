@@ -360,6 +360,15 @@ class TestAPartnerThatTriesItsOffer:
 
         assert answer.get("code") == code
 
+    def test_needs_a_consent_to_benefits(self, market: Market) -> None:
+        offered = market.offer()
+        customer = market.customer(offered.partner_id)
+        changed(market, "UPDATE consent SET purpose = 'report' WHERE id = %s", customer.consent_id)
+
+        answer = asks(market, offered, customer.subject)
+
+        assert (answer.status_code, answer.get_json()["code"]) == (403, "consent-scope")
+
     def test_of_another_partner_is_refused(self, market: Market) -> None:
         offered, mine = market.offer(), market.offer()
         customer = market.customer(mine.partner_id)
