@@ -10,7 +10,7 @@ from flask import Response, jsonify
 
 from service import clock
 from service.errors import DomainError
-from service.identity.consents.checking import ask_consent, consent_from, log_access
+from service.identity.consents.checking import ask_consent, consent_from, log_access, refusal_of_use
 from service.ids import CONSENT, OFFER, QUOTE, REDEMPTION, uuid_if_said, uuid_of
 from service.pipelining import Connection
 from service.rewards.entitlements.documents import entitlement
@@ -101,7 +101,7 @@ def show_quote(quote_id: str) -> Response:
 @blueprint.repeatable()
 @blueprint.arguments(schemas.RedemptionRequest)
 @blueprint.response(201, schemas.RedemptionView)
-@blueprint.refusals(403, *CONSENT_REFUSALS, *SPENDING_REFUSALS)
+@blueprint.refusals(403, *CONSENT_REFUSALS, *SPENDING_REFUSALS, "consent-uses-exhausted")
 @blueprint.refusals(404, "quote-unknown", "id-unknown")
 @blueprint.refusals(
     409,
@@ -110,25 +110,35 @@ def show_quote(quote_id: str) -> Response:
     *("person-limit-reached", "person-not-verified"),
 )
 def create_redemption(wish: dict[str, Any]) -> Response:
-    """Accept a quote: her points are held and one of the offer is hers, or neither."""
+    """Accept a quote: her points are held and one of the offer is hers, or neither.
+
+    With `submit` it is shown to the partner in the same moment, and the answer has the entitlement.
+    """
+    submits = wish["submit"]
     quote_id = uuid_of(QUOTE, wish["quote_id"])
     consent_id = uuid_if_said(CONSENT, wish["consent_id"])
     begun: list[Reserving] = []
 
     def begin(connection: Connection) -> Begun:
-        reserving = Reserving(connection, current_caller().id, quote_id, consent_id)
+        citizen_id = current_caller().id
+        reserving = Reserving(connection, citizen_id, quote_id, consent_id, submits=submits)
         begun.append(reserving)
 
         def act() -> Answer:
-            redemption = reserving.write(actor()).redemption
-            terms = terms_of(connection, redemption.offer_id, redemption.offer_version)
-            return 201, redemption_view(redemption, terms)
+            written, terms = reserving.write(actor())
+            redemption = written.redemption
+            shown = redemption_view(redemption, terms)
+            if submits:
+                keys, issuer = runtime().keys, runtime().settings.issuer
+                at = written.recorded_at
+                shown["entitlement"] = entitlement(keys, issuer, redemption, terms, at)
+            return 201, shown
 
         return act
 
     def refused(error: psycopg.errors.IntegrityError) -> DomainError | None:
         if isinstance(error, psycopg.errors.CheckViolation) and begun:
-            return refusal_of_count(error, begun[-1].taking)
+            return refusal_of_use(error) or refusal_of_count(error, begun[-1].taking)
         return refusal_of(error)
 
     return answer_once_gathered(begin, refused)

@@ -17,6 +17,7 @@ import structlog
 
 from service import clock
 from service.ids import REDEMPTION, public_id
+from service.partners.addresses import Reach
 from service.partners.outgoing import NoAnswer, fetch_json
 from service.partners.profiles import Profile, profile_of
 from service.retries import retried
@@ -92,26 +93,28 @@ def _answers(
     profile: Profile, questions: list[Question]
 ) -> Iterator[tuple[Question, PartnerAnswer]]:
     """Yield what one partner answers, as long as it answers and there is time."""
+    if profile.status_url is None:
+        yield from ((question, no_answer("no-status-url")) for question in questions)
+        return
     until = time.monotonic() + PARTNER_S
     silent_in_row = 0
     for question in questions:
         if time.monotonic() > until:
             return
         if silent_in_row < SILENT_IN_ROW:
-            answer = _answer(profile, public_id(REDEMPTION, question.redemption_id))
+            answer = _answer(profile.status_url, profile.reach, question)
         else:
             answer = no_answer("silent-just-now")
         silent_in_row = silent_in_row + 1 if answer.verdict == "no_answer" else 0
         yield question, answer
 
 
-def _answer(profile: Profile, redemption_id: str) -> PartnerAnswer:
-    if profile.status_url is None:
-        return no_answer("no-status-url")
-    mark = "&" if "?" in profile.status_url else "?"
-    url = f"{profile.status_url}{mark}redemption_id={redemption_id}"
+def _answer(status_url: str, reach: Reach, question: Question) -> PartnerAnswer:
+    redemption_id = public_id(REDEMPTION, question.redemption_id)
+    mark = "&" if "?" in status_url else "?"
+    url = f"{status_url}{mark}redemption_id={redemption_id}"
     try:
-        status, body = fetch_json(url, profile.reach, {}, PATIENCE_S)
+        status, body = fetch_json(url, reach, {}, PATIENCE_S)
     except NoAnswer as silence:
         return no_answer(silence.reason)
     return answer_from(redemption_id, status, body)

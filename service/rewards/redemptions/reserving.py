@@ -1,10 +1,11 @@
 """Accepting a quote: points are held, and one of the offer is taken, or neither."""
 
 from datetime import timedelta
+from typing import Final
 from uuid import UUID, uuid4
 
 from service import clock
-from service.identity.consents.checking import consent_from, look_up_consent
+from service.identity.consents.checking import LOOK_UP, READ_BY_ID, consent_from
 from service.identity.persons import ask_person, person_from
 from service.identity.spending import ask_may_spend, refuse_unless_may_spend
 from service.ledger.holds import hold
@@ -27,25 +28,49 @@ from service.rewards.redemptions.steps import (
     begin,
     record_id,
 )
+from service.rewards.redemptions.submitting import ask_status_index, status_index_from, submit
+
+# The question for a consent, asked before anybody has read which one the quote names.
+_WHICH: Final = "coalesce(%s::uuid, (SELECT consent_id FROM quote WHERE id = %s))"
+ASK_CONSENT: Final = LOOK_UP.replace("%s", _WHICH)
+ASK_CONSENT_LOCKED: Final = READ_BY_ID.replace("%s", _WHICH)
 
 
 class Reserving:
     """One wish to accept a quote: asked first, carried out when the answers are there."""
 
     def __init__(
-        self, connection: Connection, citizen_id: UUID, quote_id: UUID, consent_id: UUID | None
+        self,
+        connection: Connection,
+        citizen_id: UUID,
+        quote_id: UUID,
+        consent_id: UUID | None,
+        *,
+        submits: bool,
     ) -> None:
-        """Ask everything that needs no answer to be asked."""
+        """Ask everything that needs no answer to be asked.
+
+        Args:
+            connection: inside the caller's transaction.
+            citizen_id: who accepts.
+            quote_id: what she accepts.
+            consent_id: by which the partner may know of it; None: the quote's.
+            submits: whether it is shown to the partner at once.
+        """
         self._connection = connection
         self._citizen_id = citizen_id
-        self._consent_id = consent_id
-        self._spending = ask_may_spend(connection, citizen_id)
         self._quote = ask_quote(connection, citizen_id, quote_id)
+        # Nothing is disclosed before the submission, and nothing locked. Locks are taken in the
+        # order in which everybody takes them: who leaves has her consents before herself.
+        ask = ASK_CONSENT_LOCKED if submits else ASK_CONSENT
+        self._consent = connection.execute(ask, (consent_id, quote_id))
+        self._spending = ask_may_spend(connection, citizen_id)
+        self._status_index = ask_status_index(connection) if submits else None
         self.taking: Taking | None = None
         """What is taken of the offer, for the words of a refusal."""
 
-    def write(self, actor: Actor) -> Written:
-        """Return the reserved redemption.
+    def write(self, actor: Actor) -> tuple[Written, Terms]:
+        """Return the last step, the submission if there is one, and the terms.
 
         Raises:
             CitizenUnknown, AccountFrozen, SpendingHeld: she cannot spend now.
@@ -54,7 +79,8 @@ class Reserving:
             ConsentMissing, ConsentExpired, ConsentRevoked, ConsentScope
             PersonNotVerified: the caps count natural persons.
             InsufficientPoints
-            psycopg.errors.CheckViolation: at the commit; quota, budget or a cap.
+            psycopg.errors.CheckViolation: at the commit; quota, budget, a cap, or the consent's
+                limits of use.
         """
         refuse_unless_may_spend(self._spending)
         quote, now = quote_from(self._quote), clock.now()
@@ -66,7 +92,6 @@ class Reserving:
         redemption_id = uuid4()
         hold_id = record_id(redemption_id, 1)
         offer_rows = ask_offer(self._connection, quote.offer_id)
-        consent_rows = look_up_consent(self._connection, self._consent_id or quote.consent_id)
         reduction_g = 0
         if quote.points:
             # The questions above travel with the hold's own.
@@ -76,7 +101,7 @@ class Reserving:
         terms = require_open(offer, now)
         if terms.version != quote.offer_version or terms.terms_hash != quote.terms_hash:
             raise QuoteTermsChanged("The offer has new terms. Please ask for a new quote.")
-        consent = consent_from(consent_rows)
+        consent = consent_from(self._consent)
         require_consent(consent, self._citizen_id, quote.partner_id, terms)
         person_id = self._person(terms)
         redemption = self._reserved(redemption_id, quote, consent.id, terms, person_id)
@@ -89,9 +114,12 @@ class Reserving:
             posting_id=hold_id if quote.points else None,
         )
         written = begin(self._connection, redemption, record)
+        if self._status_index is not None:
+            index = status_index_from(self._status_index)
+            written = submit(self._connection, redemption, consent, terms, index, actor)
         if self.taking is not None:
             take(self._connection, self.taking)  # last: everybody wants the offer's own row
-        return written
+        return written, terms
 
     def _person(self, terms: Terms) -> bytes | None:
         if not terms.eligibility.person_required:

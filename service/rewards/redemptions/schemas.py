@@ -82,6 +82,12 @@ class RedemptionRequest(Schema):
         validate=ID,
         metadata={"description": "By default the quote's; another one after a renewal."},
     )
+    submit = fields.Boolean(
+        load_default=False,
+        truthy={True},
+        falsy={False},
+        metadata={"description": "Show it to the partner at once; the answer is the entitlement."},
+    )
 
 
 class RecordView(Schema):

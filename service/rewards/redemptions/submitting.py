@@ -4,17 +4,19 @@ from typing import Final
 from uuid import UUID
 
 from service import clock
-from service.identity.consents.checking import READ_BY_ID, consent_from, log_access
+from service.identity.consents.checking import READ_BY_ID, Consent, consent_from, log_access
 from service.identity.spending import ask_may_spend, refuse_unless_may_spend
 from service.keys import KeyRing
-from service.pipelining import Connection
+from service.pipelining import Connection, Rows
 from service.rewards.entitlements.documents import entitlement
 from service.rewards.offers.catalogue import terms_of
+from service.rewards.offers.terms import Terms
 from service.rewards.redemptions.consented import require_consent
 from service.rewards.redemptions.deadlines import submission_deadline
 from service.rewards.redemptions.steps import (
     Actor,
     Record,
+    Redemption,
     Written,
     ask_locked,
     redemption_from,
@@ -39,7 +41,7 @@ class Submitting:
         self._redemption = ask_locked(connection, redemption_id)
         self._consent = connection.execute(ASK_CONSENT, (redemption_id,))
         self._spending = ask_may_spend(connection, citizen_id)
-        self._status_index = connection.execute(NEXT_STATUS_INDEX)
+        self._status_index = ask_status_index(connection)
 
     def write(self, actor: Actor, keys: KeyRing, issuer: str) -> tuple[Written, str]:
         """Return the step and the entitlement.
@@ -62,13 +64,49 @@ class Submitting:
         terms = terms_of(self._connection, redemption.offer_id, redemption.offer_version)
         consent = consent_from(self._consent)
         require_consent(consent, self._citizen_id, redemption.partner_id, terms)
-        log_access(
-            self._connection, consent, "redemption.submitted", redemption.public_id, is_use=True
+        written = submit(
+            self._connection,
+            redemption,
+            consent,
+            terms,
+            status_index_from(self._status_index),
+            actor,
         )
-        submitted = redemption._replace(
-            state="submitted",
-            deadline_at=submission_deadline(now, terms.timers),
-            status_index=(self._status_index.fetchone() or (0,))[0],
-        )
-        written = take(self._connection, submitted, Record("submission", actor))
         return written, entitlement(keys, issuer, written.redemption, terms, now)
+
+
+def ask_status_index(connection: Connection) -> Rows:
+    """Ask for a place in the status lists; `status_index_from` reads the answer."""
+    return connection.execute(NEXT_STATUS_INDEX)
+
+
+def status_index_from(rows: Rows) -> int:
+    """Return the place that was asked for."""
+    return int((rows.fetchone() or (0,))[0])
+
+
+def submit(
+    connection: Connection,
+    redemption: Redemption,
+    consent: Consent,
+    terms: Terms,
+    status_index: int,
+    actor: Actor,
+) -> Written:
+    """Write down that a reserved redemption is shown to its partner, as a use of the consent.
+
+    Args:
+        connection: inside the caller's transaction, which has locked consent and redemption.
+        redemption: reserved.
+        consent: that allows it.
+        terms: those it was quoted on.
+        status_index: its place in the status lists.
+        actor: who submits it.
+    """
+    log_access(connection, consent, "redemption.submitted", redemption.public_id, is_use=True)
+    submitted = redemption._replace(
+        state="submitted",
+        deadline_at=submission_deadline(clock.now(), terms.timers),
+        status_index=status_index,
+    )
+    return take(connection, submitted, Record("submission", actor))

@@ -98,7 +98,7 @@ def _tried(database: Database, redemption_id: UUID) -> bool:
 
 def _take_step(database: Database, redemption_id: UUID) -> bool:
     """Take the step that is due; False: somebody else is at it, or it is due no more."""
-    with database.raw_transaction() as connection:
+    with database.pipelined_transaction() as connection:
         row = connection.execute(LOCK_DUE, (redemption_id, clock.now())).fetchone()
         if row is None:
             return False

@@ -36,6 +36,9 @@ class Desk(ThreadingHTTPServer):
     def says(self, state: str, /, **more: Any) -> None:
         self.answer = lambda redemption_id: saying(state, redemption_id, **more)
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a caller who did not wait."""
+
     def serve(self, market: Market, partner_id: UUID) -> None:
         """Let a partner be asked here."""
         with market.runtime.database.raw_transaction() as connection:

@@ -96,3 +96,35 @@ class TestTheWholeStory:
         assert header["typ"] == "carbon-entitlement+jwt"
         assert (claims["jti"], claims["sub"]) == (redemption_id, customer.subject)
         assert claims["terms_hash"] == offered.terms.terms_hash
+
+
+class TestAcceptingAndSubmittingAtOnce:
+    def test_takes_both_steps(self, market: Market) -> None:
+        offered = market.offer(quota=1)
+        customer = market.customer(offered.partner_id, 250, max_uses=1)
+        wish = {"quote_id": market.quote(customer, offered).get_json()["id"], "submit": True}
+
+        answer = market.client.post(
+            "/v1/redemptions", json=wish, headers=market.as_citizen(customer)
+        )
+
+        redemption = answer.get_json()
+        assert (answer.status_code, redemption["state"]) == (201, "submitted")
+        assert market.records(redemption["id"]) == ["reservation", "submission"]
+        assert redemption["entitlement"].count(".") == 2
+        assert market.capture(offered, redemption["id"]).status_code == 201
+        assert market.points(customer.id) == {"available": 150, "redeemed": 100}
+
+    def test_takes_neither_when_the_consent_is_used_up(self, market: Market) -> None:
+        offered = market.offer(quota=5)
+        customer = market.customer(offered.partner_id, 250, max_uses=1)
+        market.submitted(customer, offered)
+        wish = {"quote_id": market.quote(customer, offered).get_json()["id"], "submit": True}
+
+        answer = market.client.post(
+            "/v1/redemptions", json=wish, headers=market.as_citizen(customer)
+        )
+
+        assert answer.get_json()["code"] == "consent-uses-exhausted"
+        assert market.points(customer.id) == {"available": 150, "held": 100}
+        assert market.taken(offered) == (1, 3000)
