@@ -228,17 +228,24 @@ def seconds_to_drain(runtime: Runtime, bank: Bank) -> float:
 
 
 def redeem(
-    settings: Settings, shops: Sequence[Shop], seconds: float, connections: int = REDEEMERS
+    settings: Settings, shops: Sequence[Shop], seconds: float, *, stepwise: bool = False
 ) -> Played:
-    """Play whole redemptions, quote to capture, by turns at each shop, each of another customer."""
+    """Play whole redemptions, quote to capture, by turns at each shop, each of another customer.
+
+    Args:
+        settings: of the server.
+        shops: taken by turns.
+        seconds: after which none is begun any more.
+        stepwise: whether a reservation is submitted by a call of its own.
+    """
 
     def scripts() -> Iterator[Script]:
         for turn in itertools.count():
             for shop in shops:
                 customer = shop.customers[turn % len(shop.customers)]
-                yield _redemption(shop, customer)
+                yield _redemption(shop, customer, stepwise=stepwise)
 
-    return in_another_process(settings.port, connections, seconds, scripts)
+    return in_another_process(settings.port, REDEEMERS, seconds, scripts)
 
 
 def flash_sale(settings: Settings, offered: OnOffer, customers: list[Customer]) -> Played:
@@ -264,18 +271,21 @@ def flash_sale(settings: Settings, offered: OnOffer, customers: list[Customer]) 
     return in_another_process(settings.port, FLASH_CLIENTS, 600, reservations)
 
 
-def _redemption(shop: Shop, customer: Customer) -> Script:
+def _redemption(shop: Shop, customer: Customer, *, stepwise: bool) -> Script:
     bank, offered = shop.bank, shop.offered
     status, body = yield "quote", _quote_request(offered, customer)
     if status != _CREATED:
         return _code(body)
-    status, body = yield "reserve", _reserve_request(customer, json.loads(body)["id"])
+    quote_id = json.loads(body)["id"]
+    accepted = _reserve_request(customer, quote_id, submit=not stepwise)
+    status, body = yield "reserve", accepted
     if status != _CREATED:
         return _code(body)
     path = f"/v1/redemptions/{json.loads(body)['id']}"
-    status, body = yield "submit", _post(f"{path}/submissions", customer.token, {})
-    if status != _CREATED:
-        return _code(body)
+    if stepwise:
+        status, body = yield "submit", _post(f"{path}/submissions", customer.token, {})
+        if status != _CREATED:
+            return _code(body)
     wish = {"partner_reference": f"loan-{uuid4().hex}", "terms_hash": offered.terms_hash}
     status, body = yield "capture", _post(f"{path}/captures", bank.token, wish)
     return f"captured {bank.id.hex}" if status == _CREATED else _code(body)
@@ -303,8 +313,9 @@ def _quote_request(offered: OnOffer, customer: Customer) -> bytes:
     return _post("/v1/quotes", customer.token, wish)
 
 
-def _reserve_request(customer: Customer, quote_id: str) -> bytes:
-    return _post("/v1/redemptions", customer.token, {"quote_id": quote_id})
+def _reserve_request(customer: Customer, quote_id: str, *, submit: bool = False) -> bytes:
+    wish = {"quote_id": quote_id, "submit": submit}
+    return _post("/v1/redemptions", customer.token, wish)
 
 
 def _post(path: str, token: str, body: dict[str, Any]) -> bytes:

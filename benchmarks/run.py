@@ -94,6 +94,8 @@ def redemptions(settings: Settings, seconds: float, outbox_seconds: float) -> Fi
     with served(settings):
         redeeming.redeem(settings, [shop], 2)
         figures["redeem"] = _redeemed(redeeming.redeem(settings, [shop], seconds))
+        stepwise = redeeming.redeem(settings, [shop], seconds, stepwise=True)
+        figures["redeem_stepwise"] = _redeemed(stepwise)
         figures["flash_offer"] = _sold(redeeming.flash_sale(settings, sold, buyers))
     with receiver() as healthy, receiver() as good, receiver(hangs=True) as bad:
         redeeming.listen(runtime, shop.bank, healthy.url, AFTER_SUBMISSION)

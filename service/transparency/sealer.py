@@ -24,7 +24,7 @@ from service.transparency.sealing import seal
 
 log = structlog.get_logger()
 
-SEAL_EVERY_S: Final = 0.4
+SEAL_EVERY_S: Final = 0.7
 """With the time that a seal takes, a head is out well within two seconds of the commit."""
 LOOK_FOR_LOCK_EVERY_S: Final = 0.5
 TRY_AGAIN_AFTER_S: Final = 0.5
