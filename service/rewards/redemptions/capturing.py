@@ -31,7 +31,7 @@ from service.rewards.redemptions.steps import (
 )
 
 FIND_BY_REFERENCE: Final = """
-SELECT redemption_id, no FROM redemption_record
+SELECT redemption_id, no, body FROM redemption_record
 WHERE partner_id = %s AND kind = %s AND partner_reference = %s
 """
 
@@ -124,6 +124,9 @@ def repeated_capture(
 ) -> tuple[int, int] | None:
     """Return points and record number of a capture that was carried out before, by its reference.
 
+    None: there is none, or it says something else. What only one of the two says is no difference:
+    the janitor may have written it down, and knows less.
+
     Raises:
         PartnerReferenceReused: the reference is another redemption's.
     """
@@ -137,7 +140,9 @@ def repeated_capture(
             "This partner_reference belongs to another record. Please choose a new one."
         )
     wanted = redemption.points if wish.points is None else wish.points
-    return (wanted, found[1]) if wanted == redemption.captured_points else None
+    said_before = found[2]
+    differs = any(said_before.get(name, said) != said for name, said in wish.body().items())
+    return None if differs or wanted != redemption.captured_points else (wanted, found[1])
 
 
 def _require_in_time(redemption: Redemption, now: datetime) -> None:

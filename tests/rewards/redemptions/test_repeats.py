@@ -1,7 +1,10 @@
 """Requests that move value and are sent again, or many times at once."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from uuid import uuid4
+
+import pytest
 
 from service.ids import CONSENT, public_id
 from tests.rewards.market import Customer, Market, Offered
@@ -68,6 +71,36 @@ class TestARepeatedReservation:
         assert {answer.status_code for answer in answers} == {201}
         assert len({answer.get_json()["id"] for answer in answers}) == 1
         assert market.points(customer.id) == {"available": 900, "held": 100}
+
+
+class TestACaptureThatComesAgainUnderAnotherKey:
+    @pytest.mark.parametrize(
+        ("otherwise", "status"),
+        [
+            ({}, 200),
+            ({"effective_to": None}, 200),
+            ({"points": 99}, 409),
+            ({"terms_hash": "0" * 64}, 409),
+            ({"benefit_actual": {"rate_delta_bp": -90}}, 409),
+            ({"effective_to": "2028-01-01T00:00:00+08:00"}, 409),
+        ],
+    )
+    def test_is_the_same_only_if_it_says_the_same(
+        self, market: Market, otherwise: dict[str, Any], status: int
+    ) -> None:
+        offered, customer = _bank_and_customer(market)
+        said: dict[str, Any] = {
+            "partner_reference": f"loan-{uuid4().hex[:12]}",
+            "benefit_actual": {"rate_delta_bp": -50},
+            "effective_to": "2027-01-01T00:00:00+08:00",
+        }
+        redemption_id = market.captured(customer, offered, **said)
+        said = {name: value for name, value in {**said, **otherwise}.items() if value is not None}
+
+        again = market.capture(offered, redemption_id, **said)
+
+        assert again.status_code == status, again.get_json()
+        assert market.records(redemption_id) == ["reservation", "submission", "capture"]
 
 
 class TestAQuote:
