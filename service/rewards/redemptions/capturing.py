@@ -1,5 +1,6 @@
 """The partner confirms: what was held for a benefit is redeemed, or stays locked for it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -175,17 +176,17 @@ def require_as_quoted(terms: Terms, wish: CaptureWish) -> None:
     quoted = terms.benefit
     if actual.get("kind", quoted["kind"]) != quoted["kind"]:
         raise BenefitDiffers("The quoted benefit is a {kind}.", kind=quoted["kind"])
+    given = dict(actual)
     if quoted["kind"] == "premium_factor":
-        _require_in_band(quoted, actual)
-    elif any(actual[name] != quoted.get(name) for name in actual):
+        _require_in_band(quoted, given.pop("factor", quoted["factor"]))
+    if any(given[name] != quoted.get(name) for name in given):
         raise BenefitDiffers(
             "The quoted benefit is another. Please decline, and let her ask for a new quote."
         )
 
 
-def _require_in_band(quoted: Any, actual: dict[str, Any]) -> None:
-    factor = Decimal(actual.get("factor", quoted["factor"]))
-    if not Decimal(quoted["band_min"]) <= factor <= Decimal(quoted["band_max"]):
+def _require_in_band(quoted: Mapping[str, Any], factor: str) -> None:
+    if not Decimal(quoted["band_min"]) <= Decimal(factor) <= Decimal(quoted["band_max"]):
         raise BenefitDiffers(
             "The factor has to lie within the filed band, from {band_min} to {band_max}.",
             band_min=quoted["band_min"],
