@@ -269,6 +269,25 @@ WHERE actor_kind = 'service' AND (
           AND (fits.kind, fits.state_before) = (story.kind, story.state_before)))
 """
 
+# Who has left has taken the list of accesses with her.
+CONSENTED: Final = """
+SELECT record.redemption_id, record.no, redemption.consent_id, record.recorded_at,
+       consent.valid_from, consent.valid_to
+FROM redemption_record record
+JOIN redemption ON redemption.id = record.redemption_id
+JOIN consent ON consent.id = redemption.consent_id
+WHERE record.kind = 'submission' AND (
+    record.recorded_at NOT BETWEEN consent.valid_from AND consent.valid_to
+    OR EXISTS (SELECT FROM consent_change change
+               WHERE change.consent_id = consent.id AND change.kind IN ('revoked', 'expired')
+                 AND change.recorded_at < record.recorded_at - interval '1 minute')
+    OR NOT EXISTS (SELECT FROM consent_access access
+                   WHERE access.citizen_id = redemption.citizen_id
+                     AND access.consent_id = consent.id AND access.is_use
+                     AND access.about = 'rdm_' || replace(redemption.id::text, '-', ''))
+       AND NOT EXISTS (SELECT FROM erasure WHERE erasure.citizen_id = redemption.citizen_id))
+"""
+
 # Time, the janitor and the reconciler are the service; nobody else ends what they do not own.
 WHO_MAY: Final = """
 SELECT record.redemption_id, record.no, record.kind, record.actor_kind, record.actor_id
@@ -370,6 +389,11 @@ CHECKS: Final[tuple[Check, ...]] = (
         "What a partner did not do itself rests on its answer; nothing that it was shown ended by"
         " time alone.",
         RESTS_ON_EVIDENCE,
+    ),
+    Check(
+        "submissions-were-consented",
+        "A partner was shown only what a consent in force allowed, and she can read that it was.",
+        CONSENTED,
     ),
     Check("redemption-steps-by-whom", "Everybody took only steps of their own.", WHO_MAY),
     Check(

@@ -71,6 +71,7 @@ FIRST = "WHERE redemption_id = %(id)s AND no = 1"
 CAPTURE = "WHERE redemption_id = %(id)s AND kind = 'capture'"
 ROW = "WHERE id = %(id)s"
 EVENT = "WHERE object_id = %(public_id)s AND object_version = 2"
+END_CONSENT = "UPDATE consent SET valid_to = valid_from + interval '1 second' WHERE id"
 FORCED = "jsonb_build_object('forced_resolution_id', 'frs_0')"
 TELL_TWICE = """
 INSERT INTO partner_event
@@ -114,6 +115,8 @@ DAMAGE = [
         f"{RECORD} actor_kind = 'staff', body = jsonb_build_object('evidence', {FORCED}) {CAPTURE}",
         "forced-resolutions-by-two",
     ),
+    ("DELETE FROM consent_access WHERE about = %(public_id)s", "submissions-were-consented"),
+    (f"{END_CONSENT} = (SELECT consent_id FROM redemption {ROW})", "submissions-were-consented"),
     (f"DELETE FROM partner_event {EVENT}", "one-event-for-each-record"),
     (f"UPDATE partner_event SET state = 'voided' {EVENT}", "one-event-for-each-record"),
     (f"{TELL_TWICE} {EVENT}", "one-event-for-each-record"),
