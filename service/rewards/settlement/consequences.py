@@ -89,6 +89,8 @@ def _believe_partner(
     theirs = found.theirs or {}
     said, points = theirs.get("state"), theirs.get("points")
     body = {"reason": reason, "evidence": proof}
+    if found.code == "LATE":
+        return  # it stands in our books already, on its own day
     if found.code == "AMOUNT_MISMATCH":
         _reverse_surplus(connection, redemption, found, points, actor)
     elif redemption.state in AFTER_CAPTURE and said in NOT_IN_FORCE:
@@ -113,14 +115,23 @@ def _reverse_surplus(
     points: int | None,
     actor: Actor,
 ) -> None:
-    """Give back what we captured beyond the partner's figure; it can never become more."""
-    ours = (found.ours or {}).get("points", 0)
-    if points is not None and points > ours:
+    """Give back what we captured beyond the partner's figure, or reversed short of it.
+
+    What she has again is hers: it can never become less.
+    """
+    ours = found.ours or {}
+    if points is None:
+        return
+    surplus = ours["points"] - points
+    if ours["record_type"] == "REVERSAL":
+        surplus = -surplus
+    if surplus < 0:
         raise ResolutionNotAllowed(
-            "More than {points} points cannot be captured afterwards.", points=ours
+            "{points} points are in our books. Nothing can be taken from her afterwards.",
+            points=ours["points"],
         )
-    if points is not None and points < ours:
-        reverse(connection, redemption, ReversalWish("other", points=ours - points), actor)
+    if surplus:
+        reverse(connection, redemption, ReversalWish("other", points=surplus), actor)
 
 
 def _capture_wish(

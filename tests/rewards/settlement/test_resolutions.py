@@ -1,11 +1,13 @@
 """An exception is resolved by two people, and the redemption follows."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from service import clock
 from service.ids import RECONCILIATION_EXCEPTION, uuid_of
 from service.rewards.settlement.exceptions import exception_by_id
 from service.rewards.settlement.resolving import needs_two_people
@@ -208,6 +210,54 @@ class TestBelievingThePartner:
 
         assert found["code"] == "MISSING_HERE"
         assert counter.market.state(redemption) == "partially_reversed"
+
+
+class TestBelievingThePartnerAboutAReversal:
+    """Of 100 points we have reversed 30; the bank says something else of that."""
+
+    def compared(self, counter: Counter, **cells: str) -> tuple[str, dict[str, Any]]:
+        [redemption] = counter.captured()
+        counter.market.step(
+            counter.offered, redemption, "reversals", {"reason": "cooling-off", "points": 30}
+        )
+
+        def otherwise(rows: list[Row]) -> None:
+            [reversal] = [row for row in rows if row["record_type"] == "REVERSAL"]
+            reversal |= cells
+
+        [found] = counter.compared(counter.closed()["id"], otherwise)
+        return redemption, found
+
+    def test_reverses_what_it_has_reversed_beyond_ours(self, counter: Counter) -> None:
+        redemption, found = self.compared(counter, points="45")
+
+        answer = counter.resolved(found, "accept_partner")
+
+        assert (found["code"], answer.status_code) == ("AMOUNT_MISMATCH", 201)
+        assert reversed_points(counter, redemption) == 45
+
+    def test_never_takes_back_what_she_has_again(self, counter: Counter) -> None:
+        redemption, found = self.compared(counter, points="20")
+
+        refused = counter.resolved(found, "accept_partner")
+
+        assert refused.get_json()["code"] == "resolution-not-allowed"
+        assert reversed_points(counter, redemption) == 30
+
+    def test_reverses_nothing_twice_that_it_books_late(self, counter: Counter) -> None:
+        later = (clock.now() + timedelta(days=2)).isoformat()
+        redemption, found = self.compared(counter, occurred_at=later)
+
+        answer = counter.resolved(found, "accept_partner")
+
+        assert (found["code"], answer.status_code) == ("LATE", 201)
+        assert reversed_points(counter, redemption) == 30
+
+
+def reversed_points(counter: Counter, redemption: str) -> int:
+    headers = counter.market.as_partner(counter.partner_id)
+    shown = counter.market.client.get(f"/v1/redemptions/{redemption}", headers=headers)
+    return int(shown.get_json()["reversed_points"])
 
 
 class TestReversing:
