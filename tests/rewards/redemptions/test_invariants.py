@@ -63,6 +63,17 @@ class TestHonestBooks:
 
         assert found(quiet.runtime) == set()
 
+    def test_break_none_when_she_accepts_and_submits_at_once(self, quiet: Market) -> None:
+        offered = quiet.offer()
+        customer = quiet.customer(offered.partner_id)
+        wish = {"quote_id": quiet.quote(customer, offered).get_json()["id"], "submit": True}
+
+        accepted = post(quiet, "/v1/redemptions", wish, quiet.as_citizen(customer))
+        captured = quiet.capture(offered, accepted.get_json()["id"])
+
+        assert (accepted.status_code, captured.status_code) == (201, 201)
+        assert found(quiet.runtime) == set()
+
 
 RECORD = "UPDATE redemption_record SET"
 REDEMPTION_ROW = "UPDATE redemption SET"
