@@ -147,7 +147,7 @@ class Gate:
         if not any(rule.admits(caller) for rule in rules):
             if is_public(rules):
                 return None
-            raise RoleMissing("Your account may not do this. It is open to others.")
+            raise _role_missing(rules, caller)
         self._refuse_ended_session(caller, environ["REQUEST_METHOD"])
         environ[CALLER] = caller
         return caller
@@ -169,6 +169,14 @@ class Gate:
         afresh = caller.kind != "partner" and method not in SAFE_METHODS
         if not self.sessions.is_live(caller.session_id, ask, afresh=afresh):
             raise SessionEnded("This sign-in has been ended. Please sign in again.")
+
+
+def _role_missing(rules: tuple[Rule, ...], caller: Caller) -> RoleMissing:
+    """Return the refusal of a known caller; it names the scope that would let a token through."""
+    scope = next((rule.scope for rule in rules if rule.scope and rule.kind == caller.kind), None)
+    if scope is None:
+        return RoleMissing("Your account may not do this. It is open to others.")
+    return RoleMissing("This needs an access token with the scope {scope}.", scope=scope)
 
 
 def is_public(rules: tuple[Rule, ...]) -> bool:

@@ -57,6 +57,16 @@ class TestAView:
 
         assert response.status_code == status
 
+    def test_names_the_scope_that_a_partners_token_lacks(
+        self, probe: FlaskClient, as_caller: AsCaller
+    ) -> None:
+        headers = as_caller("partner", roles=["bank"], scopes=["redemptions:read"])
+
+        problem = probe.get("/v1/events", headers=headers).get_json()
+
+        assert (problem["code"], problem["scope"]) == ("role-missing", "events:read")
+        assert "events:read" in problem["detail"]
+
     def test_knows_its_caller(self, probe: FlaskClient, as_caller: AsCaller) -> None:
         citizen = uuid4()
 
