@@ -109,6 +109,7 @@ class PipelinedConnection:
         self._connection = connection
         self._pgconn = connection.pgconn
         self._known = _prepared.setdefault(connection, set())
+        self._transformer = Transformer(connection)
         self._has_begun = False
         self._just_prepared: set[Statement] = set()
         self._waiting: list[_Asked] = []
@@ -158,12 +159,16 @@ class PipelinedConnection:
             self._known.intersection_update(self._just_prepared)
             results = self._results_of(waiting)
         self._has_begun = True
-        transformer = Transformer(self._connection)
         for asked, result in zip(waiting, results, strict=True):
             if result.status not in _ANSWERED:
                 raise psycopg.errors.error_from_result(result)
-            transformer.set_pgresult(result)
-            asked.answer.take(transformer.load_rows(0, result.ntuples, tuple))
+            asked.answer.take(self._rows_of(result))
+
+    def _rows_of(self, result: PGresult) -> list[tuple[Any, ...]]:
+        if not result.ntuples:
+            return []
+        self._transformer.set_pgresult(result)
+        return self._transformer.load_rows(0, result.ntuples, tuple)
 
     def _results_of(self, waiting: Sequence["_Asked"]) -> list[PGresult]:
         """Prepare what is new, send everything at once, and return what the statements gave."""

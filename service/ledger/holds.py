@@ -3,13 +3,14 @@
 A lot that lapses under a hold stays spendable by that hold, and by nothing else.
 """
 
+from collections.abc import Sequence
 from datetime import date
 from uuid import UUID
 
 from service.ledger.accounts import lock_account
-from service.ledger.apportioning import parts_of, shares_by_points
+from service.ledger.apportioning import Share, parts_of, shares_by_points
 from service.ledger.carrying import require_carry_date
-from service.ledger.errors import HoldExceeded, InsufficientPoints
+from service.ledger.errors import HoldExceeded, InsufficientPoints, points_short
 from service.ledger.lots import ask_live_lots, live_lots
 from service.ledger.postings import Movement, Outcome, Posting, Terms, require_amount
 from service.ledger.story import Story, ask_story, movements_back, movements_of
@@ -42,8 +43,42 @@ def hold(connection: Connection, citizen_id: UUID, posting_id: UUID, points: int
     held = sum(share.points for share in shares)
     if held < points:
         return posting.refuse(accounts, InsufficientPoints, asked=points, available=held)
-    movements = [Movement("hold", *share, hold_line=n) for n, share in enumerate(shares)]
-    return posting.carry_out(accounts, movements)
+    return posting.carry_out(accounts, _movements(shares))
+
+
+class NewHold:
+    """A hold under an id that has just been made up, so that it cannot have come before.
+
+    Nothing of it waits for an answer but the lots. Whoever asks for more than there is is refused
+    and leaves no trace: the caller's transaction ends with it.
+    """
+
+    def __init__(self, connection: Connection, citizen_id: UUID) -> None:
+        """Lock the account, and ask for the lots."""
+        self._connection = connection
+        self._citizen_id = citizen_id
+        self._accounts = lock_account(connection, citizen_id)
+        self._lots = ask_live_lots(connection, citizen_id)
+
+    def write(self, posting_id: UUID, points: int) -> Outcome:
+        """Reserve points, those that expire soonest first; as `hold`.
+
+        Raises:
+            AmountInvalid: no such number of points can be held.
+            InsufficientPoints
+        """
+        require_amount(points)
+        shares = shares_by_points(live_lots(self._lots), points)
+        held = sum(share.points for share in shares)
+        if held < points:
+            raise points_short(asked=points, available=held)
+        terms = Terms("hold", points)
+        posting = Posting(self._connection, self._citizen_id, posting_id, terms)
+        return posting.carry_out(self._accounts, _movements(shares))
+
+
+def _movements(shares: Sequence[Share]) -> list[Movement]:
+    return [Movement("hold", *share, hold_line=n) for n, share in enumerate(shares)]
 
 
 def release(

@@ -12,17 +12,14 @@ from service.rewards.offers.terms import Terms
 
 OfferState = Literal["draft", "active", "paused", "retired"]
 
-# Terms come as text, and not at all to whoever remembers those of this version.
 READ_OFFER: Final = """
 SELECT offer.id, offer.partner_id, partner.name, offer.state, offer.active_version,
-       partner.state = 'active',
-       CASE WHEN offer.active_version <> %s THEN offer_version.terms::text END
+       partner.state = 'active'
 FROM offer JOIN partner ON partner.id = offer.partner_id
-LEFT JOIN offer_version
-    ON offer_version.offer_id = offer.id AND offer_version.version = offer.active_version
 WHERE offer.id = %s
 """
 
+# Terms come as text: whoever remembers them need not parse them again.
 READ_VERSION: Final = """
 SELECT offer_id, version, terms::text FROM offer_version WHERE offer_id = %s AND version = %s
 """
@@ -49,14 +46,12 @@ class Offer:
 
 
 def ask_offer(connection: Connection, offer_id: UUID) -> Rows:
-    """Ask for an offer with the terms in force; `offer_from` reads the answer."""
-    guess = seen_active(offer_id)
-    version = guess.active_version if guess else None
-    return connection.execute(READ_OFFER, (-1 if version is None else version, offer_id))
+    """Ask for an offer as it stands; `offer_from` reads the answer."""
+    return connection.execute(READ_OFFER, (offer_id,))
 
 
-def offer_from(rows: Rows) -> Offer:
-    """Return the offer that was asked for.
+def offer_from(connection: Connection, rows: Rows) -> Offer:
+    """Return the offer that was asked for, with the terms in force.
 
     Raises:
         OfferUnknown: there is none by this id.
@@ -64,11 +59,8 @@ def offer_from(rows: Rows) -> Offer:
     row = rows.fetchone()
     if row is None:
         raise OfferUnknown("There is no such offer, or it is not yours to see.")
-    offer_id, partner_id, partner_name, state, version, partner_is_active, document = row
-    if document is not None and version is not None:
-        terms: Terms | None = parsed(offer_id, version, document)
-    else:
-        terms = None if version is None else _remembered[offer_id, version]
+    offer_id, partner_id, partner_name, state, version, partner_is_active = row
+    terms = None if version is None else terms_of(connection, offer_id, version)
     offer = Offer(offer_id, partner_id, partner_name, state, version, terms, partner_is_active)
     _seen_active[offer_id] = offer
     return offer

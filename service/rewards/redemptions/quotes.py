@@ -129,7 +129,7 @@ class Quoting:
     def _looked_up(self) -> tuple[Offer, Terms, Eligibility]:
         offer_rows = ask_offer(self._connection, self._offer_id)
         person_rows = ask_person(self._connection, self._citizen_id)
-        offer = offer_from(offer_rows)
+        offer = offer_from(self._connection, offer_rows)
         terms = require_open(offer, self._now)
         person_id = person_from(person_rows)
         asked = ask_facts(self._connection, self._citizen_id, person_id, terms, self._now)

@@ -8,9 +8,9 @@ from service import clock
 from service.identity.consents.checking import LOOK_UP, READ_BY_ID, consent_from
 from service.identity.persons import ask_person, person_from
 from service.identity.spending import ask_may_spend, refuse_unless_may_spend
-from service.ledger.holds import hold
+from service.ledger.holds import NewHold
 from service.pipelining import Connection
-from service.rewards.offers.catalogue import ask_offer, offer_from, require_open
+from service.rewards.offers.catalogue import READ_OFFER, offer_from, require_open
 from service.rewards.offers.counters import Taking, take, uses_of
 from service.rewards.offers.terms import Terms
 from service.rewards.redemptions.consented import require_consent
@@ -30,7 +30,8 @@ from service.rewards.redemptions.steps import (
 )
 from service.rewards.redemptions.submitting import ask_status_index, status_index_from, submit
 
-# The question for a consent, asked before anybody has read which one the quote names.
+# Questions that are asked before anybody has read the quote that they depend on.
+ASK_OFFER: Final = READ_OFFER.replace("%s", "(SELECT offer_id FROM quote WHERE id = %s)")
 _WHICH: Final = "coalesce(%s::uuid, (SELECT consent_id FROM quote WHERE id = %s))"
 ASK_CONSENT: Final = LOOK_UP.replace("%s", _WHICH)
 ASK_CONSENT_LOCKED: Final = READ_BY_ID.replace("%s", _WHICH)
@@ -64,7 +65,9 @@ class Reserving:
         # order in which everybody takes them: who leaves has her consents before herself.
         ask = ASK_CONSENT_LOCKED if submits else ASK_CONSENT
         self._consent = connection.execute(ask, (consent_id, quote_id))
+        self._offer = connection.execute(ASK_OFFER, (quote_id,))
         self._spending = ask_may_spend(connection, citizen_id)
+        self._hold = NewHold(connection, citizen_id)
         self._status_index = ask_status_index(connection) if submits else None
         self.taking: Taking | None = None
         """What is taken of the offer, for the words of a refusal."""
@@ -91,13 +94,7 @@ class Reserving:
             )
         redemption_id = uuid4()
         hold_id = record_id(redemption_id, 1)
-        offer_rows = ask_offer(self._connection, quote.offer_id)
-        reduction_g = 0
-        if quote.points:
-            # The questions above travel with the hold's own.
-            held = hold(self._connection, self._citizen_id, hold_id, quote.points)
-            reduction_g = held.raise_refusal().reduction_g
-        offer = offer_from(offer_rows)
+        offer = offer_from(self._connection, self._offer)
         terms = require_open(offer, now)
         if terms.version != quote.offer_version or terms.terms_hash != quote.terms_hash:
             raise QuoteTermsChanged("The offer has new terms. Please ask for a new quote.")
@@ -105,6 +102,7 @@ class Reserving:
         require_consent(consent, self._citizen_id, quote.partner_id, terms)
         person_id = self._person(terms)
         redemption = self._reserved(redemption_id, quote, consent.id, terms, person_id)
+        reduction_g = self._hold.write(hold_id, quote.points).reduction_g if quote.points else 0
         record = Record(
             "reservation",
             actor,

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from service.clock import day_of
 from service.ids import REDEMPTION, REDEMPTION_RECORD, public_id
-from service.rewards.settlement.pairing import OurLine, Pair, Pairing, type_of
+from service.rewards.settlement.pairing import OurLine, Pair, Pairing, is_one_of_several, type_of
 from service.rewards.settlement.partner_files import TheirLine
 
 CLOCKS_DIFFER_BY: Final = timedelta(hours=1)
@@ -188,7 +188,7 @@ def _of_known(theirs: TheirLine, about: str, known: Known) -> Iterator[Differenc
     if record is not None:
         code = "DUPLICATE_LINE" if record.is_accepted else "LATE"
         yield _of_theirs(code, theirs, about, known, record)
-    elif theirs.state == known.state or _both_settled(theirs.state, known.state):
+    elif not is_one_of_several(theirs) and _same_by_now(theirs.state, known.state):
         return
     elif type_of(theirs) == "REVERSAL" and known.is_captured:
         yield _of_theirs("MISSING_HERE", theirs, about, known)
@@ -202,11 +202,13 @@ def _record_of(theirs: TheirLine, records: Iterable[Elsewhere]) -> Elsewhere | N
     for record in of_type:
         if record.partner_reference == theirs.partner_reference:
             return record
+    if is_one_of_several(theirs):
+        of_type = [each for each in of_type if not each.partner_reference]
     return of_type[0] if of_type else None
 
 
-def _both_settled(theirs: str, ours: str) -> bool:
-    return {theirs, ours} <= {"captured", "settled"}
+def _same_by_now(theirs: str, ours: str) -> bool:
+    return theirs == ours or {theirs, ours} <= {"captured", "settled"}
 
 
 def _of_totals(pairing: Pairing, stated: Stated) -> Iterator[Difference]:

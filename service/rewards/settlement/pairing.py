@@ -78,6 +78,11 @@ def type_of(theirs: TheirLine) -> str:
     return theirs.record_type or TYPE_OF_STATE.get(theirs.state, "")
 
 
+def is_one_of_several(theirs: TheirLine) -> bool:
+    """Say whether a line is about one of maybe several: a reversal, and called by a name."""
+    return theirs.record_type == "REVERSAL" and bool(theirs.partner_reference)
+
+
 def paired(ours: Sequence[OurLine], theirs: Sequence[TheirLine]) -> Pairing:
     """Find the pairs: by redemption and record type first, by the partner's reference last."""
     desk = _Desk(ours)
@@ -103,7 +108,7 @@ class _Desk:
     def __init__(self, ours: Iterable[OurLine]) -> None:
         self.pairs: list[Pair] = []
         self.repeated: list[Pair] = []
-        self.taken: set[UUID] = set()
+        self.taken: dict[UUID, TheirLine] = {}
         self._of_redemption: dict[UUID, list[OurLine]] = defaultdict(list)
         self._of_reference: dict[str, list[OurLine]] = defaultdict(list)
         for line in ours:
@@ -125,7 +130,10 @@ class _Desk:
 
     def by_key(self, theirs: TheirLine) -> bool:
         """Pair by redemption and record type."""
-        return self._take_or_repeat(self._of_type(self._named(theirs), theirs), theirs)
+        same = self._of_type(self._named(theirs), theirs)
+        if is_one_of_several(theirs) and not self._is_told_of(same, theirs.partner_reference):
+            return self._take(same, theirs)
+        return self._take_or_repeat(same, theirs)
 
     def by_redemption(self, theirs: TheirLine) -> bool:
         """Pair by redemption alone: the two sides think differently of what was done."""
@@ -153,6 +161,10 @@ class _Desk:
     def _of_type(lines: Iterable[OurLine], theirs: TheirLine) -> list[OurLine]:
         return [line for line in lines if line.record_type == type_of(theirs)]
 
+    def _is_told_of(self, lines: Iterable[OurLine], reference: str) -> bool:
+        told = (self.taken.get(line.record_id) for line in lines)
+        return any(each is not None and each.partner_reference == reference for each in told)
+
     def _take_or_repeat(self, lines: Sequence[OurLine], theirs: TheirLine) -> bool:
         """Pair with a line that is free; where all of them are taken, it is there twice."""
         if self._take(lines, theirs):
@@ -164,7 +176,7 @@ class _Desk:
     def _take(self, lines: Iterable[OurLine], theirs: TheirLine) -> bool:
         for line in lines:
             if line.record_id not in self.taken:
-                self.taken.add(line.record_id)
+                self.taken[line.record_id] = theirs
                 self.pairs.append((line, theirs))
                 return True
         return False

@@ -148,7 +148,7 @@ class TestWhatIsAskedOnTheHotPath:
         offered = market.offer()
 
         with getattr(market.runtime.database, door)() as connection:
-            offer = offer_from(ask_offer(connection, offered.id))
+            offer = offer_from(connection, ask_offer(connection, offered.id))
 
         assert (offer.state, offer.partner_id) == ("active", offered.partner_id)
         assert require_open(offer, clock.now()) == offered.terms
@@ -157,7 +157,7 @@ class TestWhatIsAskedOnTheHotPath:
         offered = market.offer()
 
         with market.runtime.database.raw_transaction() as connection:
-            one, other = (offer_from(ask_offer(connection, offered.id)) for _ in range(2))
+            one, other = (offer_from(connection, ask_offer(connection, offered.id)) for _ in range(2))
 
         assert one.terms is other.terms
 
@@ -165,7 +165,7 @@ class TestWhatIsAskedOnTheHotPath:
     def test_is_closed_outside_its_time(self, market: Market, year: int) -> None:
         offered = market.offer()
         with market.runtime.database.raw_transaction() as connection:
-            offer = offer_from(ask_offer(connection, offered.id))
+            offer = offer_from(connection, ask_offer(connection, offered.id))
 
         with pytest.raises(OfferNotActive):
             require_open(offer, datetime(year, 1, 1, tzinfo=UTC))
