@@ -193,6 +193,53 @@ class TestAnHonestFile:
         assert len({answer.get_json()["run_id"] for answer in answers}) == 1
 
 
+class TestASecondReversalThatWeDoNotKnow:
+    """We have reversed 30 points as `r-1`; the bank says that it has reversed 20 more."""
+
+    def reversed_once(self, counter: Counter) -> str:
+        [redemption] = counter.captured()
+        body = {"reason": "repaid-early", "points": 30, "partner_reference": "r-1"}
+        counter.market.step(counter.offered, redemption, "reversals", body)
+        return redemption
+
+    @pytest.mark.parametrize("state", ["reversed", "partially_reversed"])
+    def test_beside_the_first_is_missing_here(self, counter: Counter, state: str) -> None:
+        self.reversed_once(counter)
+
+        def second(rows: list[Row]) -> None:
+            [first] = [row for row in rows if row["record_type"] == "REVERSAL"]
+            rows.append({**first, "partner_reference": "r-2", "points": "20", "state": state})
+
+        [found] = counter.compared(counter.closed()["id"], second)
+
+        assert (found["code"], found["theirs"]["points"]) == ("MISSING_HERE", 20)
+
+    @pytest.mark.parametrize(
+        ("reference", "points", "code"),
+        [
+            ("r-2", "20", "MISSING_HERE"),
+            ("r-1", "30", "DUPLICATE_LINE"),
+            ("", "30", "DUPLICATE_LINE"),
+        ],
+    )
+    def test_after_the_first_was_accepted_is_told_from_it(
+        self, counter: Counter, reference: str, points: str, code: str
+    ) -> None:
+        redemption = self.reversed_once(counter)
+        counter.compared(counter.closed()["id"])
+        with counter.next_morning():
+            counter.captured()
+
+        def second(rows: list[Row]) -> None:
+            rows.append({**rows[0], "redemption_id": redemption, "record_type": "REVERSAL"})
+            said = {"partner_reference": reference, "points": points}
+            rows[-1] |= {"state": "partially_reversed", **said}
+
+        [found] = counter.compared(counter.closed_tomorrow()["id"], second)
+
+        assert (found["code"], found["redemption_id"]) == (code, redemption)
+
+
 class TestARedemptionBeyondTheBatch:
     def test_that_is_submitted_here_is_a_mismatch_of_states(self, counter: Counter) -> None:
         counter.captured()
