@@ -85,7 +85,7 @@ def check_eligibility(body: dict[str, Any]) -> Any:
 def _for_herself(connection: Connection, offer_id: UUID) -> tuple[Terms, Eligibility]:
     citizen_id = current_caller().id
     offer, person = ask_offer(connection, offer_id), ask_person(connection, citizen_id)
-    terms = _terms(offer_from(offer).terms)
+    terms = _terms(offer_from(connection, offer).terms)
     person_id = person_from(person)
     return terms, conditions_of(connection, citizen_id, person_id, terms, clock.now())
 
@@ -94,7 +94,7 @@ def _for_a_partner(
     connection: Connection, offer_id: UUID, subject: str
 ) -> tuple[Terms, Eligibility, frozenset[str]]:
     partner_id = current_caller().id
-    offer = offer_from(ask_offer(connection, offer_id))
+    offer = offer_from(connection, ask_offer(connection, offer_id))
     terms = _terms(offer.terms if offer.partner_id == partner_id else None)
     # Whether a grade is enough says something of the grade.
     cluster = "tier" if terms.eligibility.grade_rules is not None else None

@@ -157,7 +157,9 @@ class TestWhatIsAskedOnTheHotPath:
         offered = market.offer()
 
         with market.runtime.database.raw_transaction() as connection:
-            one, other = (offer_from(connection, ask_offer(connection, offered.id)) for _ in range(2))
+            one, other = (
+                offer_from(connection, ask_offer(connection, offered.id)) for _ in range(2)
+            )
 
         assert one.terms is other.terms
 

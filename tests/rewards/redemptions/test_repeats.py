@@ -122,6 +122,6 @@ class TestAQuote:
         assert ask() != ask()
 
 
-def _bank_and_customer(market: Market, **limits: int) -> tuple[Offered, Customer]:
-    offered = market.offer(**limits)
+def _bank_and_customer(market: Market, quota: int | None = None) -> tuple[Offered, Customer]:
+    offered = market.offer(quota=quota)
     return offered, market.customer(offered.partner_id)
