@@ -39,8 +39,6 @@ def carry_out(
     found: Difference,
     resolution: str,
     by: UUID,
-    reason: str,
-    evidence: Mapping[str, Any] | None,
 ) -> None:
     """Do what a resolution says, with the exception as evidence in the redemption's record.
 
@@ -51,8 +49,6 @@ def carry_out(
         found: the exception.
         resolution: as it was proposed.
         by: the member of staff whose word was the last.
-        reason: of the proposal.
-        evidence: whatever else the proposal names.
 
     Raises:
         ResolutionNotAllowed: the redemption's state does not allow it (any more).
@@ -61,13 +57,14 @@ def carry_out(
         return
     exception_id = public_id(RECONCILIATION_EXCEPTION, found.id)
     actor = Actor("staff", by, request_no=f"{exception_id}/{found.version}")
-    proof = {"exception_id": exception_id, "theirs": found.theirs, **(evidence or {})}
+    # Staff's own words and evidence stay with the exception: records are shown to both sides.
+    proof = {"exception_id": exception_id, "theirs": found.theirs}
     redemption = redemption_from(ask_locked(connection, found.redemption_id))
     try:
         if resolution == "reverse":
             reverse(connection, redemption, ReversalWish("other"), actor)
         else:
-            _believe_partner(connection, redemption, found, actor, reason, proof)
+            _believe_partner(connection, redemption, found, actor, proof)
     except psycopg.errors.UniqueViolation as error:
         refusal = refusal_of_step(error)
         if refusal is None:
@@ -82,13 +79,12 @@ def _believe_partner(
     redemption: Redemption,
     found: Difference,
     actor: Actor,
-    reason: str,
     proof: dict[str, Any],
 ) -> None:
     """Take the step that the partner's line tells of."""
     theirs = found.theirs or {}
     said, points = theirs.get("state"), theirs.get("points")
-    body = {"reason": reason, "evidence": proof}
+    body = {"reason": "other", "evidence": proof}
     if found.code == "LATE":
         return  # it stands in our books already, on its own day
     if found.code == "AMOUNT_MISMATCH":

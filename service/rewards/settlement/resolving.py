@@ -116,7 +116,7 @@ def _proposal(connection: psycopg.Connection[Any], exception_id: UUID, no: int) 
 def _resolve(
     connection: psycopg.Connection[Any], found: Difference, proposal: Proposal, by: UUID
 ) -> Difference:
-    carry_out(connection, found, proposal.resolution, by, proposal.reason, proposal.evidence)
+    carry_out(connection, found, proposal.resolution, by)
     after = found._replace(state="resolved", version=found.version + 1, ended_at=clock.now())
     _write(connection, after, "resolved", by, proposal)
     return after

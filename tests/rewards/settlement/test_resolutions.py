@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from service import clock
-from service.ids import RECONCILIATION_EXCEPTION, uuid_of
+from service.ids import RECONCILIATION_EXCEPTION, REDEMPTION, uuid_of
 from service.rewards.settlement.exceptions import exception_by_id
 from service.rewards.settlement.resolving import needs_two_people
 from tests.rewards.settlement.counter import Counter, Row
@@ -151,6 +151,19 @@ class TestBelievingThePartner:
 
         assert answer.status_code == 201
         assert counter.market.state(redemption) == state
+
+    def test_keeps_what_staff_say_among_staff(self, counter: Counter) -> None:
+        redemption, found = waiting_exception(counter, state="declined", record_type="")
+
+        counter.resolved(found, "accept_partner")
+
+        with counter.market.runtime.database.raw_transaction() as connection:
+            [(body,)] = connection.execute(
+                "SELECT body FROM redemption_record WHERE redemption_id = %s AND kind = 'decline'",
+                [uuid_of(REDEMPTION, redemption)],
+            ).fetchall()
+        assert body["reason"] == "other"
+        assert body["evidence"].keys() == {"exception_id", "theirs"}
 
     def test_needs_the_quoted_terms(self, counter: Counter) -> None:
         redemption, found = waiting_exception(counter, terms_hash="0" * 64)
