@@ -35,7 +35,9 @@ NOT_READY_REPORT_S = 15.0
 # A request may take 5 s and a job 30 s; who has not ended by then is killed, and loses nothing,
 # because what was not committed was not answered.
 GRACEFUL_STOP_S = 15.0
-HEADER_TIMEOUT_MS = 5_000
+# It ends silent connections too. What a client sends on one that is just being closed is lost: so
+# it is the client who closes first, most after 5 to 30 s. This is the most that Granian takes.
+HEADER_TIMEOUT_MS = 60_000
 # A child that dies so soon after its start has a fault of its own: starting it again will not help.
 CRASH_LOOP_S = 5.0
 FIRST_RESTART_DELAY_S = 0.2

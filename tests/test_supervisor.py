@@ -24,6 +24,8 @@ from service.supervisor import (
 
 ROOT = Path(__file__).resolve().parents[1]
 LONGEST_START_S = 60.0
+CLIENTS_KEEP_S = 5.0
+"""How long httpx, and not it alone, keeps a silent connection for its next request."""
 
 # The real server, engines and migrations; companions that only live.
 RUN = """
@@ -124,6 +126,16 @@ class TestRunningTheService:
         assert ended == 0
         assert processes_of(home) == []
         assert "Traceback" not in log.read_text()
+
+    def test_keeps_a_silent_connection_longer_than_clients_do(
+        self, home: Path, port: int, tmp_path: Path
+    ) -> None:
+        with serving(home, port, tmp_path / "log"):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            for silence_s in (0, CLIENTS_KEEP_S + 1):
+                time.sleep(silence_s)
+                connection.request("GET", "/livez")
+                assert connection.getresponse().read()
 
     def test_starts_again_what_was_killed(self, home: Path, port: int, tmp_path: Path) -> None:
         log = tmp_path / "log"
