@@ -12,7 +12,7 @@ from marshmallow import EXCLUDE, ValidationError, fields, validate
 
 from service.errors import DomainError
 from service.rewards.redemptions.capturing import CaptureWish
-from service.rewards.redemptions.schemas import DECLINE_REASONS, REFERENCE, CaptureRequest
+from service.rewards.redemptions.schemas import DECLINE_REASONS, ID, REFERENCE, CaptureRequest
 from service.web.json_bodies import read_json
 
 Verdict = Literal["none", "captured", "declined", "voided", "pending", "contradictory", "no_answer"]
@@ -32,7 +32,7 @@ class StatusAnswer(CaptureRequest):
 
         unknown = EXCLUDE
 
-    redemption_id = fields.String(required=True)
+    redemption_id = fields.String(required=True, validate=ID)
     state = fields.String(required=True, validate=validate.OneOf(STATES))
     partner_reference = fields.String(load_default=None, allow_none=True, validate=REFERENCE)
     terms_hash = fields.String(
@@ -47,15 +47,14 @@ class PartnerAnswer:
 
     verdict: Verdict
     body: Mapping[str, Any] = field(default_factory=dict)
-    """What is kept of it: only what we asked for, so that nothing else about her is."""
+    """What is kept of it for ever: only what we asked for, and no free words about her."""
     wish: CaptureWish | None = None
     """What it says that it has captured."""
 
     @property
     def reason(self) -> str:
         """Why it has declined, in one of our words."""
-        reason = self.body.get("reason")
-        return str(reason) if reason in DECLINE_REASONS else OTHER
+        return str(self.body.get("reason", OTHER))
 
 
 def no_answer(reason: str) -> PartnerAnswer:
@@ -86,6 +85,8 @@ def answer_from(redemption_id: str, status: int, body: bytes) -> PartnerAnswer:
     except ValidationError as error:
         return contradictory({"fields": sorted(map(str, error.messages_dict))}, "answer-malformed")
     kept = {name: document[name] for name in said if document.get(name) is not None}
+    if "reason" in kept and kept["reason"] not in DECLINE_REASONS:
+        kept["reason"] = OTHER
     if said["redemption_id"] != redemption_id:
         return contradictory(kept, "another-redemption")
     if said["state"] != "captured":

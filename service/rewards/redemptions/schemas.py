@@ -11,7 +11,6 @@ from service.web.query_values import Moment
 REFERENCE: Final = validate.Regexp(r"[A-Za-z0-9._:/][A-Za-z0-9._:/-]{0,63}\Z")
 """What a partner calls a record: no character that a spreadsheet could take for a formula."""
 ID: Final = validate.Length(max=128)
-NOTE: Final = validate.Length(min=1, max=500)
 POINTS: Final = validate.Range(min=1, max=2**53 - 1)
 DECIMAL: Final = validate.Regexp(r"(0|[1-9][0-9]{0,5})(\.[0-9]{1,6})?\Z")
 SHARE: Final = validate.Regexp(r"(1(\.0{1,9})?|0\.0{0,8}[1-9][0-9]{0,8})\Z")
@@ -210,11 +209,10 @@ class CaptureRequest(Schema):
 
 
 class DeclineRequest(Schema):
-    """Why the partner does not grant it."""
+    """Why the partner does not grant it: a code, for records are kept for ever."""
 
     reason = fields.String(required=True, validate=validate.OneOf(DECLINE_REASONS))
     partner_reference = fields.String(load_default=None, validate=REFERENCE)
-    note = fields.String(load_default=None, validate=NOTE)
 
 
 class VoidRequest(Schema):

@@ -94,6 +94,16 @@ class TestWhatWasSubmittedAndNeverAnswered:
             assert market.points(customer.id) == {"available": 250}
             assert market.taken(offered) == (0, 0)
 
+    def test_in_free_words_is_kept_as_a_code(
+        self, market: Market, desk: Desk, submitted: str
+    ) -> None:
+        desk.says("declined", reason="Ms Wang owes us money.")
+
+        with asked_later(market, **OVERDUE):
+            [(answer, kept)] = inquiries(market, submitted)
+
+        assert (answer, kept["reason"]) == ("declined", "other")
+
     def test_is_unknown_when_the_partner_is_not_sure(
         self, market: Market, customer: Customer, submitted: str, desk: Desk
     ) -> None:
