@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -130,8 +130,8 @@ class TestRunningTheService:
     def test_keeps_a_silent_connection_longer_than_clients_do(
         self, home: Path, port: int, tmp_path: Path
     ) -> None:
-        with serving(home, port, tmp_path / "log"):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        with serving(home, port, tmp_path / "log"), closing(connection):
             for silence_s in (0, CLIENTS_KEEP_S + 1):
                 time.sleep(silence_s)
                 connection.request("GET", "/livez")
