@@ -18,6 +18,7 @@ import structlog
 from service import clock
 from service.ids import REDEMPTION, public_id
 from service.partners.addresses import Reach
+from service.partners.organisations import Partner, partners_by_id
 from service.partners.outgoing import NoAnswer, fetch_json
 from service.partners.profiles import Profile, profile_of
 from service.retries import retried
@@ -83,18 +84,24 @@ def _due(runtime: Runtime) -> list[Question]:
 
 def _ask_partner(runtime: Runtime, questions: list[Question]) -> int:
     with runtime.database.raw_transaction() as connection:
-        profile = profile_of(connection, questions[0].partner_id)
+        [partner] = partners_by_id(connection, [questions[0].partner_id]).values()
+        profile = profile_of(connection, partner.id)
     return sum(
-        _noted(runtime, question, answer) for question, answer in _answers(profile, questions)
+        _noted(runtime, question, answer)
+        for question, answer in _answers(partner, profile, questions)
     )
 
 
 def _answers(
-    profile: Profile, questions: list[Question]
+    partner: Partner, profile: Profile, questions: list[Question]
 ) -> Iterator[tuple[Question, PartnerAnswer]]:
-    """Yield what one partner answers, as long as it answers and there is time."""
-    if profile.status_url is None:
-        yield from ((question, no_answer("no-status-url")) for question in questions)
+    """Yield what one partner answers, as long as it answers and there is time.
+
+    The word of a suspended one counts as little here as it does when it calls us.
+    """
+    if profile.status_url is None or not partner.is_active:
+        reason = "no-status-url" if partner.is_active else "partner-suspended"
+        yield from ((question, no_answer(reason)) for question in questions)
         return
     until = time.monotonic() + PARTNER_S
     silent_in_row = 0

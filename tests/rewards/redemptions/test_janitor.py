@@ -122,6 +122,20 @@ class TestWhatWasSubmittedAndNeverAnswered:
             assert market.state(submitted) == "unknown"
         assert inquiries(market, submitted) == [("no_answer", {"reason": "no-status-url"})]
 
+    def test_is_unknown_while_the_partner_is_suspended(
+        self, market: Market, desk: Desk, offered: Offered, submitted: str
+    ) -> None:
+        desk.says("captured", **confirmed(offered))
+        with market.runtime.database.raw_transaction() as connection:
+            connection.execute(
+                "UPDATE partner SET state = 'suspended' WHERE id = %s", [offered.partner_id]
+            )
+
+        with asked_later(market, **OVERDUE):
+            assert market.state(submitted) == "unknown"
+        assert inquiries(market, submitted) == [("no_answer", {"reason": "partner-suspended"})]
+        assert submitted not in desk.asked
+
 
 class TestAnAnswerThatCannotBeSo:
     @pytest.mark.parametrize(
