@@ -42,7 +42,15 @@ _READ: Final = f"SELECT {', '.join(COLUMNS)} FROM consent"
 
 LOOK_UP: Final = f"{_READ} WHERE id = %s"
 
-READ_BY_ID: Final = f"{LOOK_UP} FOR NO KEY UPDATE"
+# A renewal goes on where the former consent ended, so what names that one is read by it.
+READ_BY_ID: Final = f"""{_READ} WHERE id = (
+    SELECT coalesce(renewal.id, named.id) FROM consent AS named
+    LEFT JOIN consent AS renewal ON named.state = 'renewed' AND renewal.state = 'authorised'
+        AND renewal.citizen_id = named.citizen_id AND renewal.partner_id = named.partner_id
+        AND renewal.purpose = named.purpose
+    WHERE named.id = %s)
+FOR NO KEY UPDATE
+"""
 
 READ_BY_SUBJECT: Final = f"""{_READ} WHERE partner_id = %s AND subject = %s
 ORDER BY (state = 'authorised' AND %s = ANY(data_clusters)) DESC,
@@ -113,7 +121,7 @@ def pairwise_subject(keys: KeyRing, partner_id: UUID, citizen_id: UUID) -> str:
 
 
 def ask_consent(connection: Connection, consent_id: UUID) -> Rows:
-    """Ask for a consent and lock it; see `consent_from`."""
+    """Ask for a consent, or the one that renews it, and lock it; see `consent_from`."""
     return connection.execute(READ_BY_ID, (consent_id,))
 
 

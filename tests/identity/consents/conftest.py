@@ -12,7 +12,7 @@ from joserfc.jwk import ECKey
 from werkzeug.test import TestResponse
 
 from service import clock
-from service.identity.consents.checking import Consent, ask_consent, consent_from
+from service.identity.consents.checking import Consent, consent_from, look_up_consent
 from service.ids import CONSENT, uuid_of
 from service.partners.organisations import PartnerTerms, add_partner
 from service.partners.scopes import scopes_of
@@ -98,7 +98,7 @@ def read(runtime: Runtime) -> Read:
 
     def ask(public_id: str) -> Consent:
         with runtime.database.raw_transaction() as connection:
-            return consent_from(ask_consent(connection, uuid_of(CONSENT, public_id)))
+            return consent_from(look_up_consent(connection, uuid_of(CONSENT, public_id)))
 
     return ask
 
