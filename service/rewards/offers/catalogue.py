@@ -79,8 +79,7 @@ def require_open(offer: Offer, now: datetime) -> Terms:
     """
     terms = offer.terms
     if offer.state != "active" or not offer.partner_is_active or terms is None:
-        state = offer.state if offer.state != "active" else "paused"
-        raise OfferNotActive("The offer is {state}; it cannot be redeemed now.", state=state)
+        raise not_active(offer.state if offer.state != "active" else "paused")
     if not terms.valid_from <= now < terms.valid_to:
         raise OfferNotActive(
             "The offer is open from {valid_from} until {valid_to}.",
@@ -88,6 +87,11 @@ def require_open(offer: Offer, now: datetime) -> Terms:
             valid_to=terms.valid_to.isoformat(),
         )
     return terms
+
+
+def not_active(state: OfferState) -> OfferNotActive:
+    """Return the refusal of an offer that is in a state, or whose partner is suspended: paused."""
+    return OfferNotActive("The offer is {state}; it cannot be redeemed now.", state=state)
 
 
 def ask_version(connection: Connection, offer_id: UUID, version: int) -> Rows:

@@ -195,7 +195,7 @@ def show_redemption(redemption_id: str) -> Response:
 @blueprint.response(201, schemas.SubmissionView)
 @blueprint.refusals(403, *CONSENT_REFUSALS, *SPENDING_REFUSALS, "consent-uses-exhausted")
 @blueprint.refusals(404, "redemption-unknown", "id-unknown")
-@blueprint.refusals(409, "state-conflict")
+@blueprint.refusals(409, "state-conflict", "offer-not-active")
 def submit_redemption(redemption_id: str) -> Response:
     """Show a redemption to its partner; the answer holds the entitlement."""
     wanted = uuid_of(REDEMPTION, redemption_id)

@@ -9,7 +9,7 @@ from service.identity.spending import ask_may_spend, refuse_unless_may_spend
 from service.keys import KeyRing
 from service.pipelining import Connection, Rows
 from service.rewards.entitlements.documents import entitlement
-from service.rewards.offers.catalogue import terms_of
+from service.rewards.offers.catalogue import not_active, terms_of
 from service.rewards.offers.terms import Terms
 from service.rewards.redemptions.consented import require_consent
 from service.rewards.redemptions.deadlines import submission_deadline
@@ -27,6 +27,11 @@ from service.rewards.redemptions.steps import (
 # The question for a consent, asked before anybody has read which one it is.
 ASK_CONSENT: Final = READ_BY_ID.replace("%s", "(SELECT consent_id FROM redemption WHERE id = %s)")
 
+IS_PARTNER_ACTIVE: Final = """
+SELECT partner.state = 'active' FROM redemption JOIN partner ON partner.id = redemption.partner_id
+WHERE redemption.id = %s
+"""
+
 NEXT_STATUS_INDEX: Final = "SELECT nextval('status_index_seq')"
 
 
@@ -41,6 +46,7 @@ class Submitting:
         self._redemption = ask_locked(connection, redemption_id)
         self._consent = connection.execute(ASK_CONSENT, (redemption_id,))
         self._spending = ask_may_spend(connection, citizen_id)
+        self._is_partner_active = connection.execute(IS_PARTNER_ACTIVE, (redemption_id,))
         self._status_index = ask_status_index(connection)
 
     def write(self, actor: Actor, keys: KeyRing, issuer: str) -> tuple[Written, str]:
@@ -50,6 +56,7 @@ class Submitting:
             CitizenUnknown, AccountFrozen, SpendingHeld: she cannot spend now.
             RedemptionUnknown: it is not hers.
             StateConflict: it is not reserved, or not any more.
+            OfferNotActive: its partner has been suspended since.
             ConsentMissing, ConsentExpired, ConsentRevoked, ConsentScope
             psycopg.errors.CheckViolation: at the commit; the consent's limits of use.
         """
@@ -61,6 +68,8 @@ class Submitting:
         if redemption.deadline_at is not None and redemption.deadline_at <= now:
             # Its time is over, whether or not the timer has looked at it.
             raise redemption._replace(state="expired").state_conflict()
+        if self._is_partner_active.fetchone() != (True,):
+            raise not_active("paused")
         terms = terms_of(self._connection, redemption.offer_id, redemption.offer_version)
         consent = consent_from(self._consent)
         require_consent(consent, self._citizen_id, redemption.partner_id, terms)
