@@ -154,7 +154,7 @@ class TestTerms:
             ({"valid_to": "2090-01-01T00:00:00"}, {"/terms/valid_to": "time-without-offset"}),
             (
                 {"valid_from": "0001-01-01T00:00:00+14:00"},
-                {"/terms/valid_from": "number-out-of-range"},
+                {"/terms/valid_from": "time-malformed"},
             ),
             (
                 {"maturity": {"days": 3, "at_maturity": "burn"}},
