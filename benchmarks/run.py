@@ -142,6 +142,7 @@ def _redeemed(played: Played) -> Figures:
 def _sold(played: Played) -> Figures:
     return {
         "per_s": round(played.per_s("reserved")),
+        "sold_out_after_s": round(played.last_ended_at["reserved"], 1),
         "answered_per_s": round(played.ended.total() / played.seconds),
         "p99_ms": round(played.percentile_ms("reserve", 0.99), 1),
         "sold": played.ended["reserved"],

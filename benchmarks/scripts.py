@@ -23,6 +23,8 @@ class Played:
     seconds: float = 0.0
     ended: Counter[str] = field(default_factory=Counter)
     latencies_ms: dict[str, list[float]] = field(default_factory=dict)
+    last_ended_at: dict[str, float] = field(default_factory=dict)
+    """By ending, when the last script ended so, in seconds from the start."""
 
     def percentile_ms(self, call: str, share: float) -> float:
         """Return the latency that this share of a call's answers kept within."""
@@ -30,8 +32,8 @@ class Played:
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
     def per_s(self, ending: str) -> float:
-        """Return how many scripts ended so in a second."""
-        return self.ended[ending] / self.seconds
+        """Return how many scripts ended so in a second, until the last that did."""
+        return self.ended[ending] / self.last_ended_at[ending]
 
 
 def in_another_process(
@@ -62,7 +64,7 @@ def _play(port: int, connections: int, seconds: float, scripts: Iterator[Script]
     played = Played()
     with selectors.DefaultSelector() as selector:
         started = time.perf_counter()
-        stages = [_Stage(port, played) for _ in range(connections)]
+        stages = [_Stage(port, played, started) for _ in range(connections)]
         busy = 0
         for stage in stages:
             selector.register(stage.socket, selectors.EVENT_READ, stage)
@@ -83,10 +85,11 @@ def _play(port: int, connections: int, seconds: float, scripts: Iterator[Script]
 class _Stage:
     """One connection, the script that is played on it, and the answer that it waits for."""
 
-    def __init__(self, port: int, played: Played) -> None:
+    def __init__(self, port: int, played: Played, started: float) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._played = played
+        self._started = started
         self._received = b""
         self._sent_at = 0.0
         self._call = ""
@@ -115,6 +118,7 @@ class _Stage:
             self._send(self._script.send((int(head[9:12]), rest)))
         except StopIteration as end:
             self._played.ended[end.value] += 1
+            self._played.last_ended_at[end.value] = time.perf_counter() - self._started
             return True
         return False
 
