@@ -269,23 +269,29 @@ WHERE actor_kind = 'service' AND (
           AND (fits.kind, fits.state_before) = (story.kind, story.state_before)))
 """
 
-# Who has left has taken the list of accesses with her.
+# A renewal stands in the place of what it renews. Who has left has taken the list of accesses with
+# her.
 CONSENTED: Final = """
-SELECT record.redemption_id, record.no, redemption.consent_id, record.recorded_at,
-       consent.valid_from, consent.valid_to
+SELECT record.redemption_id, record.no, redemption.consent_id, record.recorded_at
 FROM redemption_record record
 JOIN redemption ON redemption.id = record.redemption_id
-JOIN consent ON consent.id = redemption.consent_id
-WHERE record.kind = 'submission' AND (
-    record.recorded_at NOT BETWEEN consent.valid_from AND consent.valid_to
-    OR EXISTS (SELECT FROM consent_change change
-               WHERE change.consent_id = consent.id AND change.kind IN ('revoked', 'expired')
-                 AND change.recorded_at < record.recorded_at - interval '1 minute')
-    OR NOT EXISTS (SELECT FROM consent_access access
-                   WHERE access.citizen_id = redemption.citizen_id
-                     AND access.consent_id = consent.id AND access.is_use
-                     AND access.about = 'rdm_' || replace(redemption.id::text, '-', ''))
-       AND NOT EXISTS (SELECT FROM erasure WHERE erasure.citizen_id = redemption.citizen_id))
+JOIN consent named ON named.id = redemption.consent_id
+WHERE record.kind = 'submission' AND NOT EXISTS (
+    SELECT FROM consent given
+    WHERE (given.citizen_id, given.partner_id, given.purpose)
+        = (named.citizen_id, named.partner_id, named.purpose)
+      AND (given.id = named.id OR named.state = 'renewed')
+      AND record.recorded_at BETWEEN given.valid_from AND given.valid_to
+      AND NOT EXISTS (
+        SELECT FROM consent_change change
+        WHERE change.consent_id = given.id AND change.kind IN ('revoked', 'expired', 'renewed')
+          AND change.recorded_at < record.recorded_at - interval '1 minute')
+      AND (EXISTS (SELECT FROM erasure WHERE erasure.citizen_id = redemption.citizen_id)
+           OR EXISTS (
+        SELECT FROM consent_access access
+        WHERE access.citizen_id = redemption.citizen_id AND access.consent_id = given.id
+          AND access.is_use
+          AND access.about = 'rdm_' || replace(redemption.id::text, '-', ''))))
 """
 
 # Time, the janitor and the reconciler are the service; nobody else ends what they do not own.
@@ -304,11 +310,13 @@ WHERE CASE actor_kind
                       'settlement') END
 """
 
-TWO_PEOPLE: Final = """
+# What staff do to a redemption rests on a forced resolution, a dispute or an exception; how many of
+# them an exception takes depends on what is at risk, and its own steps say who they were.
+STAFF_RESTS_ON: Final = """
 SELECT record.redemption_id, record.no, record.kind, record.actor_id,
        record.body -> 'evidence' AS evidence
 FROM redemption_record record
-WHERE actor_kind = 'staff' AND record.body -> 'evidence' ? 'forced_resolution_id'
+WHERE actor_kind = 'staff' AND kind <> 'resolution'
   AND NOT EXISTS (
     SELECT FROM forced_resolution forced
     JOIN forced_resolution_approval approval ON approval.forced_resolution_id = forced.id
@@ -316,6 +324,17 @@ WHERE actor_kind = 'staff' AND record.body -> 'evidence' ? 'forced_resolution_id
       AND forced.proposed_by <> approval.approved_by AND forced.outcome = record.state
       AND 'frs_' || replace(forced.id::text, '-', '')
           = record.body -> 'evidence' ->> 'forced_resolution_id')
+  AND NOT EXISTS (
+    SELECT FROM redemption_record resolution
+    WHERE resolution.redemption_id = record.redemption_id AND resolution.no = record.no - 1
+      AND resolution.kind = 'resolution' AND resolution.actor_id = record.actor_id
+      AND resolution.body ->> 'outcome' = 'reversed' AND record.kind = 'reversal')
+  AND NOT EXISTS (
+    SELECT FROM reconciliation_exception exception
+    JOIN exception_step step ON step.exception_id = exception.id AND step.kind = 'resolved'
+    WHERE exception.redemption_id = record.redemption_id AND step.actor_id = record.actor_id
+      AND record.request_no
+          = 'rcx_' || replace(exception.id::text, '-', '') || '/' || (step.no - 1))
 """
 
 ONE_EVENT_EACH: Final = f"""
@@ -397,9 +416,9 @@ CHECKS: Final[tuple[Check, ...]] = (
     ),
     Check("redemption-steps-by-whom", "Everybody took only steps of their own.", WHO_MAY),
     Check(
-        "forced-resolutions-by-two",
-        "What staff forced was proposed by one and approved by another.",
-        TWO_PEOPLE,
+        "staff-steps-rest-on-resolutions",
+        "What staff did to a redemption two of them forced, or a dispute or an exception resolved.",
+        STAFF_RESTS_ON,
     ),
     Check(
         "one-event-for-each-record",

@@ -23,6 +23,7 @@ from tests.rewards.redemptions.desk import Desk
 from tests.rewards.redemptions.staff import as_staff, post
 from tests.rewards.redemptions.stories import everything_happens
 from tests.rewards.redemptions.test_forcing import EVIDENCE
+from tests.rewards.redemptions.test_renewals import renewed
 
 UNDECIDED = {"offers-as-decided"}
 """The market's offers are active without anybody's decision."""
@@ -72,6 +73,15 @@ class TestHonestBooks:
         captured = quiet.capture(offered, accepted.get_json()["id"])
 
         assert (accepted.status_code, captured.status_code) == (201, 201)
+        assert found(quiet.runtime) == set()
+
+    def test_break_none_when_she_renews_and_submits(self, quiet: Market) -> None:
+        offered = quiet.offer()
+        customer = quiet.customer(offered.partner_id)
+        redemption_id = quiet.reserved(customer, offered)
+        renewed(quiet, customer, offered)
+
+        assert quiet.submit(customer, redemption_id).status_code == 201
         assert found(quiet.runtime) == set()
 
 
@@ -124,8 +134,9 @@ DAMAGE = [
     (f"{RECORD} actor_kind = 'service' {CAPTURE}", "redemptions-rest-on-evidence"),
     (
         f"{RECORD} actor_kind = 'staff', body = jsonb_build_object('evidence', {FORCED}) {CAPTURE}",
-        "forced-resolutions-by-two",
+        "staff-steps-rest-on-resolutions",
     ),
+    (f"{RECORD} actor_kind = 'staff' {CAPTURE}", "staff-steps-rest-on-resolutions"),
     ("DELETE FROM consent_access WHERE about = %(public_id)s", "submissions-were-consented"),
     (f"{END_CONSENT} = (SELECT consent_id FROM redemption {ROW})", "submissions-were-consented"),
     (f"DELETE FROM partner_event {EVENT}", "one-event-for-each-record"),

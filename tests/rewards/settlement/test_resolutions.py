@@ -9,6 +9,7 @@ import pytest
 
 from service import clock
 from service.ids import RECONCILIATION_EXCEPTION, REDEMPTION, uuid_of
+from service.rewards.redemptions.invariants import STAFF_RESTS_ON
 from service.rewards.settlement.exceptions import exception_by_id
 from service.rewards.settlement.resolving import needs_two_people
 from tests.rewards.settlement.counter import Counter, Row
@@ -28,6 +29,14 @@ def waiting_exception(counter: Counter, **cells: str) -> tuple[str, dict[str, An
     redemption = counter.market.submitted(counter.customer(), counter.offered)
     [found] = counter.compared(counter.closed()["id"], naming(redemption, **cells))
     return redemption, found
+
+
+def unexplained(counter: Counter, redemption_id: str) -> list[int]:
+    """Return the numbers of a redemption's records for which the audit finds no reason."""
+    uuid = uuid_of(REDEMPTION, redemption_id)
+    with counter.market.runtime.database.raw_transaction() as connection:
+        rows = connection.execute(STAFF_RESTS_ON).fetchall()
+    return [no for redemption, no, *_ in rows if redemption == uuid]
 
 
 class TestAResolution:
@@ -139,6 +148,7 @@ class TestBelievingThePartner:
 
         assert answer.status_code == 201
         assert counter.market.state(redemption) == "captured"
+        assert unexplained(counter, redemption) == []
         tomorrow = counter.closed_tomorrow()
         [row] = counter.file(tomorrow["id"])
         assert (row["redemption_id"], row["partner_reference"]) == (redemption, "their-1")
@@ -285,6 +295,7 @@ class TestReversing:
         accepted = counter.by_staff(f"/v1/settlement-batches/{batch['id']}/acceptances")
         assert accepted.status_code == 201
         assert counter.market.records(redemption)[-2:] == ["reversal", "settlement"]
+        assert unexplained(counter, redemption) == []
 
     def test_is_refused_where_nothing_is_left(self, counter: Counter) -> None:
         [redemption] = counter.captured()
