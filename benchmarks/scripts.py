@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 
-RECEIVE_BYTES = 1 << 16
+RECEIVE_BYTES = 1 << 20
 HEADER_END = b"\r\n\r\n"
 
 Answer = tuple[int, bytes]
