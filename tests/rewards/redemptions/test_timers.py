@@ -225,3 +225,29 @@ def reverse(market: Market, offered: Offered, redemption_id: str, **said: Any) -
     body = {"reason": "cooling-off", **said}
     reversed_ = market.step(offered, redemption_id, "reversals", body)
     assert reversed_.status_code == 201, reversed_.get_json()
+
+
+class TestARedemptionThatFails:
+    def test_leaves_the_others_alone_and_says_nothing_of_anybody(
+        self, market: Market, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        offered, broken = market.offer(), market.offer()
+        customer = market.customer(offered.partner_id)
+        unlucky = market.customer(broken.partner_id)
+        fine, fails = market.reserved(customer, offered), market.reserved(unlucky, broken)
+        with market.runtime.database.raw_transaction() as connection:
+            connection.execute(
+                "UPDATE offer_counter SET taken = 0 WHERE offer_id = %s", [broken.id]
+            )
+
+        with later(market, hours=1):
+            assert (market.state(fine), market.state(fails)) == ("expired", "reserved")
+
+        said = "".join(capfd.readouterr())
+        assert uuid_of(REDEMPTION, fails).hex in said.replace("-", "")
+        assert "CheckViolation" in said
+        assert broken.id.hex not in said.replace("-", "")
+        with market.runtime.database.raw_transaction() as connection:
+            connection.execute(
+                "UPDATE offer_counter SET taken = 1 WHERE offer_id = %s", [broken.id]
+            )
