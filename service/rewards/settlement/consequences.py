@@ -22,7 +22,7 @@ from service.rewards.redemptions.steps import (
     refusal_of_step,
 )
 from service.rewards.settlement.errors import ResolutionNotAllowed
-from service.rewards.settlement.exceptions import Difference
+from service.rewards.settlement.exceptions import NotedDifference
 
 TERMS_HASH: Final = "SELECT terms_hash FROM offer_version WHERE offer_id = %s AND version = %s"
 
@@ -36,7 +36,7 @@ OPEN_FOR_AN_ANSWER: Final = frozenset({"submitted", "unknown", "expired"})
 
 def carry_out(
     connection: psycopg.Connection[Any],
-    found: Difference,
+    found: NotedDifference,
     resolution: str,
     by: UUID,
 ) -> None:
@@ -77,7 +77,7 @@ def carry_out(
 def _believe_partner(
     connection: psycopg.Connection[Any],
     redemption: Redemption,
-    found: Difference,
+    found: NotedDifference,
     actor: Actor,
     proof: dict[str, Any],
 ) -> None:
@@ -107,7 +107,7 @@ def _believe_partner(
 def _reverse_surplus(
     connection: psycopg.Connection[Any],
     redemption: Redemption,
-    found: Difference,
+    found: NotedDifference,
     points: int | None,
     actor: Actor,
 ) -> None:

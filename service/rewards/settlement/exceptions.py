@@ -56,8 +56,8 @@ VALUES (%s, %s, %s, %s, 'staff', %s, %s, %s, %s, %s, %s)
 FIND_STAFF: Final = "SELECT FROM staff WHERE id = %s"
 
 
-class Difference(NamedTuple):
-    """An exception as it stands."""
+class NotedDifference(NamedTuple):
+    """An exception: a difference that was found and written down, as it stands."""
 
     id: UUID
     batch_id: UUID
@@ -115,14 +115,14 @@ def exception_by_id(
     partner_id: UUID | None = None,
     *,
     locked: bool = False,
-) -> Difference:
+) -> NotedDifference:
     """Return an exception; a partner sees its own only.
 
     Raises:
         ExceptionUnknown: there is none, or it is another partner's.
     """
     row = connection.execute(LOCK if locked else READ, [exception_id]).fetchone()
-    found = row and Difference._make(row)
+    found = row and NotedDifference._make(row)
     if found is None or partner_id not in {None, found.partner_id}:
         raise ExceptionUnknown("There is no such exception, or it is not yours to see.")
     return found
@@ -140,7 +140,7 @@ def assign(
     owner_id: UUID | None,
     by: UUID,
     reason: str | None,
-) -> Difference:
+) -> NotedDifference:
     """Say who looks after an exception from now on.
 
     Args:
@@ -165,7 +165,7 @@ def assign(
 
 def write_step(
     connection: psycopg.Connection[Any],
-    after: Difference,
+    after: NotedDifference,
     kind: str,
     by: UUID,
     *,

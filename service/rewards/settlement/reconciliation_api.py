@@ -17,7 +17,7 @@ from service.rewards.settlement.closing import batch_for
 from service.rewards.settlement.errors import PartnerFileTarget
 from service.rewards.settlement.exceptions import (
     READ_PAGE,
-    Difference,
+    NotedDifference,
     assign,
     exception_by_id,
     steps_of,
@@ -125,7 +125,7 @@ def list_reconciliation_exceptions(query: dict[str, Any]) -> Any:
     return {**body, "items": shown}, status, headers
 
 
-def _page(connection: psycopg.Connection[Any], page: Page) -> list[Difference]:
+def _page(connection: psycopg.Connection[Any], page: Page) -> list[NotedDifference]:
     opened_at, last = page.after or (None, None)
     asked = {
         "partner_id": own_partner_id(),
@@ -136,10 +136,10 @@ def _page(connection: psycopg.Connection[Any], page: Page) -> list[Difference]:
         "id": UUID(hex=str(last)) if last else None,
         "rows": page.rows_needed,
     }
-    return [Difference._make(row) for row in connection.execute(READ_PAGE, asked)]
+    return [NotedDifference._make(row) for row in connection.execute(READ_PAGE, asked)]
 
 
-def _position(found: Difference) -> Position:
+def _position(found: NotedDifference) -> Position:
     return [found.opened_at.isoformat(), found.id.hex]
 
 
@@ -221,7 +221,7 @@ def approve_resolution(exception_id: str, no: int) -> Response:
         return answer_once(session, effect)
 
 
-def _resolution(found: Difference, no: int) -> dict[str, Any]:
+def _resolution(found: NotedDifference, no: int) -> dict[str, Any]:
     view = {
         **schemas.exception_view(found),
         "resolution_no": no,

@@ -8,7 +8,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 from service import ids
 from service.ids import public_id
 from service.rewards.settlement.codes import ALLOWED
-from service.rewards.settlement.exceptions import Difference, Step
+from service.rewards.settlement.exceptions import NotedDifference, Step
 from service.rewards.settlement.partner_files import LINES_MAX
 from service.rewards.settlement.runs import Run
 from service.web.pagination import PageQuery
@@ -181,7 +181,7 @@ def run_view(run: Run) -> dict[str, Any]:
     }
 
 
-def exception_view(found: Difference) -> dict[str, Any]:
+def exception_view(found: NotedDifference) -> dict[str, Any]:
     """Return an exception as it is shown."""
     record, redemption, owner = found.record_id, found.redemption_id, found.owner_id
     return {

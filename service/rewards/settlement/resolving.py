@@ -15,7 +15,7 @@ from service.rewards.settlement.errors import (
     ResolutionNotAllowed,
     ResolutionOutdated,
 )
-from service.rewards.settlement.exceptions import Difference, exception_by_id, write_step
+from service.rewards.settlement.exceptions import NotedDifference, exception_by_id, write_step
 from service.settings import Settings
 
 READ_PROPOSAL: Final = """
@@ -43,7 +43,7 @@ def propose(
     settings: Settings,
     exception_id: UUID,
     proposal: Proposal,
-) -> tuple[Difference, int]:
+) -> tuple[NotedDifference, int]:
     """Say how an exception shall be resolved; it is done at once where one person may decide.
 
     Args:
@@ -76,7 +76,7 @@ def propose(
 
 def approve(
     connection: psycopg.Connection[Any], exception_id: UUID, no: int, by: UUID
-) -> Difference:
+) -> NotedDifference:
     """Let a proposal count, and do what it says.
 
     Raises:
@@ -97,7 +97,7 @@ def approve(
     return _resolve(connection, found, proposal, by)
 
 
-def needs_two_people(settings: Settings, found: Difference) -> bool:
+def needs_two_people(settings: Settings, found: NotedDifference) -> bool:
     """Say whether more is at risk than one person may decide about; by default always."""
     limits = (settings.two_people_above_minor, settings.two_people_above_points)
     at_risk = (found.subsidy_minor, found.points)
@@ -114,8 +114,8 @@ def _proposal(connection: psycopg.Connection[Any], exception_id: UUID, no: int) 
 
 
 def _resolve(
-    connection: psycopg.Connection[Any], found: Difference, proposal: Proposal, by: UUID
-) -> Difference:
+    connection: psycopg.Connection[Any], found: NotedDifference, proposal: Proposal, by: UUID
+) -> NotedDifference:
     carry_out(connection, found, proposal.resolution, by)
     after = found._replace(state="resolved", version=found.version + 1, ended_at=clock.now())
     _write(connection, after, "resolved", by, proposal)
@@ -124,7 +124,7 @@ def _resolve(
 
 def _write(
     connection: psycopg.Connection[Any],
-    after: Difference,
+    after: NotedDifference,
     kind: str,
     by: UUID,
     proposal: Proposal,
