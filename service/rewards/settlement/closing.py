@@ -16,7 +16,7 @@ from service.partners.profiles import profile_of
 from service.rewards.redemptions.steps import SERVICE, Actor
 from service.rewards.settlement import batches
 from service.rewards.settlement.batches import Batch, batch_of_day, be_patient, move
-from service.rewards.settlement.errors import SettlementDayNotOver
+from service.rewards.settlement.errors import PartnerFileTarget, SettlementDayNotOver
 from service.rewards.settlement.files import content_of, written_line
 from service.rewards.settlement.lines import Line, unsettled_lines
 from service.rewards.settlement.manifests import (
@@ -38,6 +38,8 @@ WHERE kind IN ('capture', 'reversal') AND business_date < %(today)s
                   WHERE record_id = record.id AND superseded_by IS NULL)
 ORDER BY partner_id, business_date
 """
+
+ADDED: Final = "SELECT min(recorded_at) FROM partner_change WHERE partner_id = %s"
 
 SUPERSEDE: Final = "UPDATE settlement_line SET superseded_by = %s WHERE batch_id = %s"
 
@@ -109,12 +111,14 @@ def batch_for(
 
     Raises:
         SettlementDayNotOver: its cut-off has not come.
+        PartnerFileTarget: it is a day before the partner was added.
     """
     require_over(connection, partner_id, day)
     _lock(connection, partner_id)
     found = batch_of_day(connection, partner_id, day)
     if found is not None:
         return found
+    _require_known_by(connection, partner_id, day)
     lines = unsettled_lines(connection, partner_id, day)
     return _write(runtime, connection, Day(partner_id, day), lines)
 
@@ -168,6 +172,16 @@ def require_over(connection: psycopg.Connection[Any], partner_id: UUID, day: dat
     if day > clock.today() or (day == clock.today() and not is_on_trial):
         raise SettlementDayNotOver(
             "A day is closed after 24:00 in Shanghai; {day} is not over.", day=day.isoformat()
+        )
+
+
+def _require_known_by(connection: psycopg.Connection[Any], partner_id: UUID, day: date) -> None:
+    """Refuse a day on which there can be nothing: each batch stays in the public log for ever."""
+    row = connection.execute(ADDED, [partner_id]).fetchone()
+    first = clock.day_of(row[0]) if row and row[0] else clock.today()
+    if day < first:
+        raise PartnerFileTarget(
+            "There is nothing between us before {first}.", first=first.isoformat()
         )
 
 

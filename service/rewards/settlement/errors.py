@@ -35,7 +35,7 @@ class PartnerFileInvalid(Invalid):
 
 
 class PartnerFileTarget(Malformed):
-    """The request does not say which batch the file is about."""
+    """The request does not say which batch the file is about, or there can be none."""
 
     code = "partner-file-target"
 

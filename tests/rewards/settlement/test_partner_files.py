@@ -1,5 +1,7 @@
 """A partner's file is understood line by line, or refused with the lines that are wrong."""
 
+from datetime import timedelta
+
 import pytest
 
 from service.rewards.settlement.partner_files import REQUIRED
@@ -132,6 +134,14 @@ class TestAFileThatCannotBeRead:
         refused = counter.send_text(HEADER, batch_id=batch["id"])
 
         assert refused.get_json()["code"] == "settlement-batch-unknown"
+
+    def test_is_about_no_day_before_the_partner_was_added(self, counter: Counter) -> None:
+        before = counter.day - timedelta(days=2)
+
+        refused = counter.send_text(HEADER, business_date=before)
+
+        assert (refused.status_code, refused.get_json()["code"]) == (400, "partner-file-target")
+        assert counter.get("/v1/settlement-batches").get_json()["items"] == []
 
     def test_about_today_comes_too_early(self, counter: Counter) -> None:
         refused = counter.send_text(HEADER, business_date=counter.day)
