@@ -65,7 +65,7 @@ SPENDING_REFUSALS = ("account-frozen", "spending-held")
 @blueprint.repeatable()
 @blueprint.arguments(schemas.QuoteRequest)
 @blueprint.response(201, schemas.QuoteView)
-@blueprint.refusals(403, *CONSENT_REFUSALS, *SPENDING_REFUSALS)
+@blueprint.refusals(403, *CONSENT_REFUSALS)
 @blueprint.refusals(404, "offer-unknown", "id-unknown")
 @blueprint.refusals(409, "offer-not-active", "not-eligible")
 def create_quote(wish: dict[str, Any]) -> Response:
