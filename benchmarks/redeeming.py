@@ -310,7 +310,8 @@ def _quote_request(offered: OnOffer, customer: Customer) -> bytes:
         "offer_id": public_id(OFFER, offered.id),
         "consent_id": public_id(CONSENT, customer.consent_id),
     }
-    return _post("/v1/quotes", customer.token, wish)
+    # A quote moves nothing, and needs no key.
+    return _post("/v1/quotes", customer.token, wish, has_key=False)
 
 
 def _reserve_request(customer: Customer, quote_id: str, *, submit: bool = False) -> bytes:
@@ -318,11 +319,12 @@ def _reserve_request(customer: Customer, quote_id: str, *, submit: bool = False)
     return _post("/v1/redemptions", customer.token, wish)
 
 
-def _post(path: str, token: str, body: dict[str, Any]) -> bytes:
+def _post(path: str, token: str, body: dict[str, Any], *, has_key: bool = True) -> bytes:
     content = json.dumps(body).encode()
+    key = f"Idempotency-Key: {uuid4().hex}\r\n" if has_key else ""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
-        f"Idempotency-Key: {uuid4().hex}\r\nContent-Type: application/json\r\n"
+        f"{key}Content-Type: application/json\r\n"
         f"Content-Length: {len(content)}\r\n\r\n"
     )
     return head.encode() + content

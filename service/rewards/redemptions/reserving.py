@@ -26,9 +26,14 @@ from service.rewards.redemptions.steps import (
     Redemption,
     Written,
     begin,
+    note,
     record_id,
 )
-from service.rewards.redemptions.submitting import ask_status_index, status_index_from, submit
+from service.rewards.redemptions.submitting import (
+    ask_status_index,
+    status_index_from,
+    submitted_as,
+)
 
 # Questions that are asked before anybody has read the quote that they depend on.
 ASK_OFFER: Final = READ_OFFER.replace("%s", "(SELECT offer_id FROM quote WHERE id = %s)")
@@ -111,10 +116,14 @@ class Reserving:
             subsidy_minor=terms.subsidy_minor,
             posting_id=hold_id if quote.points else None,
         )
-        written = begin(self._connection, redemption, record)
-        if self._status_index is not None:
+        if self._status_index is None:
+            written = begin(self._connection, redemption, record)
+        else:
+            note(self._connection, redemption, record)
             index = status_index_from(self._status_index)
-            written = submit(self._connection, redemption, consent, terms, index, actor)
+            shown = submitted_as(self._connection, redemption, consent, terms, index)
+            submission = Record("submission", actor)
+            written = begin(self._connection, shown._replace(version=2), submission)
         if self.taking is not None:
             take(self._connection, self.taking)  # last: everybody wants the offer's own row
         return written, terms

@@ -112,6 +112,7 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 
 # What a step writes goes in one statement: it costs half of what three cost.
 BEGIN: Final = f"WITH made AS ({CREATE}), told AS ({WRITE_EVENT}) {WRITE_RECORD}"
+NOTE: Final = f"WITH told AS ({WRITE_EVENT}) {WRITE_RECORD}"
 TAKE: Final = f"WITH changed AS ({CHANGE}), told AS ({WRITE_EVENT}) {WRITE_RECORD}"
 
 
@@ -187,8 +188,13 @@ def rest_id(of_record: UUID) -> UUID:
 
 
 def begin(connection: Connection, redemption: Redemption, record: Record) -> Written:
-    """Write a new redemption down, with its first record and its event."""
+    """Write a new redemption down, with its newest record and that record's event."""
     return _write(connection, BEGIN, redemption, redemption, record)
+
+
+def note(connection: Connection, redemption: Redemption, record: Record) -> Written:
+    """Write record and event of a step that another follows at once; `begin` writes the rest."""
+    return _write(connection, NOTE, (), redemption, record)
 
 
 def take(connection: Connection, after: Redemption, record: Record) -> Written:

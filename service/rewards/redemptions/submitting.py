@@ -73,14 +73,9 @@ class Submitting:
         terms = terms_of(self._connection, redemption.offer_id, redemption.offer_version)
         consent = consent_from(self._consent)
         require_consent(consent, self._citizen_id, redemption.partner_id, terms)
-        written = submit(
-            self._connection,
-            redemption,
-            consent,
-            terms,
-            status_index_from(self._status_index),
-            actor,
-        )
+        index = status_index_from(self._status_index)
+        submitted = submitted_as(self._connection, redemption, consent, terms, index)
+        written = take(self._connection, submitted, Record("submission", actor))
         return written, entitlement(keys, issuer, written.redemption, terms, now)
 
 
@@ -94,28 +89,25 @@ def status_index_from(rows: Rows) -> int:
     return int((rows.fetchone() or (0,))[0])
 
 
-def submit(
+def submitted_as(
     connection: Connection,
     redemption: Redemption,
     consent: Consent,
     terms: Terms,
     status_index: int,
-    actor: Actor,
-) -> Written:
-    """Write down that a reserved redemption is shown to its partner, as a use of the consent.
+) -> Redemption:
+    """Return a reserved redemption as its partner sees it, and count that as a use of the consent.
 
     Args:
-        connection: inside the caller's transaction, which has locked consent and redemption.
+        connection: inside the caller's transaction, which has locked the consent.
         redemption: reserved.
         consent: that allows it.
         terms: those it was quoted on.
         status_index: its place in the status lists.
-        actor: who submits it.
     """
     log_access(connection, consent, "redemption.submitted", redemption.public_id, is_use=True)
-    submitted = redemption._replace(
+    return redemption._replace(
         state="submitted",
         deadline_at=submission_deadline(clock.now(), terms.timers),
         status_index=status_index,
     )
-    return take(connection, submitted, Record("submission", actor))
