@@ -72,6 +72,13 @@ CREATE TABLE redemption (
 )
 """
 
+# Whose it is, of what, and for how much, never changes.
+CHANGING = (
+    *("state", "state_before", "version", "captured_points", "captured_subsidy_minor"),
+    *("reversed_points", "deadline_at", "matures_at", "matured_as", "closed_at"),
+    *("void_requested_at", "status_index", "asked", "needs_human"),
+)
+
 REDEMPTION_RECORD = """
 CREATE TABLE redemption_record (
     redemption_id uuid NOT NULL,
@@ -207,7 +214,7 @@ def upgrade() -> None:
     op.execute(QUOTE)
     protect("quote")
     op.execute(REDEMPTION)
-    grant("redemption", app="SELECT, INSERT, UPDATE")
+    grant("redemption", app=f"SELECT, INSERT, UPDATE ({', '.join(CHANGING)})")
     op.execute(REDEMPTION_RECORD)
     protect("redemption_record")
     # Her own words leave with her.
