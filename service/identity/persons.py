@@ -29,6 +29,7 @@ CARD: Final = "resident_identity_card"
 PERSON_KEY_VERSION: Final = 1
 CLUSTER: Final = "identity"
 OPERATION: Final = "person.verified"
+DIFFERED: Final = "person.differed"
 
 ASK: Final = "SELECT person_id FROM person_link WHERE citizen_id = %s"
 
@@ -119,6 +120,19 @@ def verify_person(
     is_new = _link(connection, consent, person_digest(keys, number))
     _note(connection, consent, is_use=is_new)
     return verification_of(connection, consent.citizen_id), is_new
+
+
+def note_difference(connection: Connection, verifier_id: UUID, subject: str) -> None:
+    """Note for the citizen that a partner took her for somebody else.
+
+    Each such answer says who she is not, so she can read how often that was tried; it is noted in
+    a transaction of its own, for the refusal has undone the other.
+
+    Raises:
+        ConsentMissing, ConsentRevoked, ConsentExpired, ConsentScope: she ended it meanwhile.
+    """
+    consent = consent_of_subject(connection, verifier_id, subject, CLUSTER)
+    log_access(connection, consent, DIFFERED)
 
 
 def verification_of(connection: Connection, citizen_id: UUID) -> Verification:

@@ -6,7 +6,14 @@ from flask import Response
 from marshmallow import Schema, fields, validate
 
 from service.identity.blueprint import blueprint
-from service.identity.persons import CARD, Verification, verification_of, verify_person
+from service.identity.persons import (
+    CARD,
+    PersonDiffers,
+    Verification,
+    note_difference,
+    verification_of,
+    verify_person,
+)
 from service.web.access import current_caller, requires
 from service.web.context import raw_transaction, runtime
 from service.web.idempotency import Answer, answer_anew
@@ -65,10 +72,15 @@ def create_person_verification(body: dict[str, Any]) -> Response:
     verifier_id = current_caller().id
 
     def effect() -> Answer:
-        with raw_transaction() as connection:
-            found, new = verify_person(
-                connection, runtime().keys, verifier_id, body["subject"], body["number"]
-            )
+        try:
+            with raw_transaction() as connection:
+                found, new = verify_person(
+                    connection, runtime().keys, verifier_id, body["subject"], body["number"]
+                )
+        except PersonDiffers:
+            with raw_transaction() as connection:
+                note_difference(connection, verifier_id, body["subject"])
+            raise
         return 201 if new else 200, PersonView().dump(found)
 
     # No digest of this body is kept: the number could be found from it by trying.

@@ -129,6 +129,18 @@ class TestAVerification:
         assert (answer.status_code, answer.get_json()["code"]) == (409, "person-differs")
         assert person(citizen.id) == before
 
+    def test_of_another_person_can_be_read_by_her(
+        self, a_citizen: Citizen, subject_of: SubjectOf, verify: Verify, client: FlaskClient
+    ) -> None:
+        citizen = a_citizen()
+        subject = subject_of(citizen)
+        verify(subject)
+        verify(subject, OTHERS)
+
+        seen = client.get("/v1/me/accesses", headers=citizen.headers).get_json()["items"]
+
+        assert [item["operation"] for item in seen] == ["person.differed", "person.verified"]
+
     def test_makes_several_accounts_one_person(
         self, a_citizen: Citizen, subject_of: SubjectOf, verify: Verify, person: Person
     ) -> None:
