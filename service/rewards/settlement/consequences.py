@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,6 +11,7 @@ import psycopg
 from service.clock import start_of
 from service.errors import DomainError
 from service.ids import RECONCILIATION_EXCEPTION, public_id
+from service.rewards.offers.catalogue import terms_of
 from service.rewards.redemptions.capturing import CaptureWish, capture_redemption
 from service.rewards.redemptions.ending import decline, void
 from service.rewards.redemptions.reversing import ReversalWish, reverse
@@ -23,8 +25,7 @@ from service.rewards.redemptions.steps import (
 )
 from service.rewards.settlement.errors import ResolutionNotAllowed
 from service.rewards.settlement.exceptions import NotedDifference
-
-TERMS_HASH: Final = "SELECT terms_hash FROM offer_version WHERE offer_id = %s AND version = %s"
+from service.rewards.settlement.lines import VALUE_OF_KIND
 
 REVERSED: Final = frozenset({"reversed", "partially_reversed"})
 NOT_IN_FORCE: Final = REVERSED | {"declined", "voided", "expired"}
@@ -133,20 +134,23 @@ def _reverse_surplus(
 def _capture_wish(
     connection: psycopg.Connection[Any], redemption: Redemption, theirs: Mapping[str, Any]
 ) -> CaptureWish:
-    terms_hash = theirs.get("terms_hash")
-    if not terms_hash:
-        row = connection.execute(
-            TERMS_HASH, [redemption.offer_id, redemption.offer_version]
-        ).fetchone()
-        assert row is not None  # noqa: S101  its foreign key says so
-        terms_hash = row[0]
+    terms = terms_of(connection, redemption.offer_id, redemption.offer_version)
     return CaptureWish(
         partner_reference=theirs.get("partner_reference") or redemption.public_id,
-        terms_hash=terms_hash,
+        terms_hash=theirs.get("terms_hash") or terms.terms_hash,
         points=theirs.get("points"),
         effective_from=_moment(theirs.get("effective_from")),
         effective_to=_moment(theirs.get("effective_to")),
+        benefit_actual=_benefit(terms.benefit, theirs.get("benefit_value")),
     )
+
+
+def _benefit(quoted: Mapping[str, Any], value: str | None) -> dict[str, Any] | None:
+    """Return the benefit that the partner's line names; None: the quoted one, or it names none."""
+    member, _ = VALUE_OF_KIND.get(quoted["kind"], (None, None))
+    if not value or member is None or Decimal(value) == Decimal(quoted[member]):
+        return None
+    return {member: value.removeprefix("+")}
 
 
 def _moment(text: str | None) -> datetime | None:

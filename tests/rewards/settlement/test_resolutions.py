@@ -184,6 +184,25 @@ class TestBelievingThePartner:
         assert counter.market.state(redemption) == "submitted"
         assert [each["id"] for each in counter.exceptions(found["batch_id"])] == [found["id"]]
 
+    def test_captures_the_factor_that_it_has_set(self, counter: Counter) -> None:
+        benefit = {"kind": "premium_factor", "factor": "0.95", "band_min": "0.9", "band_max": "1.1"}
+        counter.offered = counter.market.offer(counter.partner_id, benefit=benefit)
+        _, found = waiting_exception(counter, benefit_value="0.920")
+
+        answer = counter.resolved(found, "accept_partner")
+
+        assert answer.status_code == 201, answer.get_json()
+        [row] = counter.file(counter.closed_tomorrow()["id"])
+        assert row["benefit_value"] == "0.920"
+
+    def test_captures_no_other_benefit_than_the_quoted(self, counter: Counter) -> None:
+        redemption, found = waiting_exception(counter, benefit_value="-60")
+
+        refused = counter.resolved(found, "accept_partner")
+
+        assert refused.get_json()["code"] == "resolution-not-allowed"
+        assert counter.market.state(redemption) == "submitted"
+
     def test_gives_back_what_we_captured_beyond_its_figure(self, counter: Counter) -> None:
         [redemption] = counter.captured()
 
