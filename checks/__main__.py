@@ -21,6 +21,8 @@ TIERS: Final = {
         "redis": ("--rounds", "3"),
         "restore": (),
         "kill": ("--rounds", "3"),
+        "redeem": ("--rounds", "1"),
+        "webhookfaults": ("--seconds", "5"),
     },
     "deep": {
         "bank": ("--seconds", "120"),
@@ -29,6 +31,8 @@ TIERS: Final = {
         "redis": ("--rounds", "10"),
         "restore": (),
         "kill": ("--rounds", "20"),
+        "redeem": ("--rounds", "10"),
+        "webhookfaults": ("--seconds", "60"),
     },
 }
 

@@ -19,15 +19,13 @@ from checks.comparing import differences, resolve
 from checks.forgetting import control
 from checks.house import Service, audit, served_house
 from checks.kill_targets import TARGETS, Target
+from checks.killing import Killer
 from checks.load import RIDERS, WALLETS, Load, MixedLoad
 from checks.log_entries import compare_log
-from checks.processes import kill, wait_until
 from checks.town import Town, feed_of, metro_ride
 from checks.verdict import Verdict, arguments
 from service.runtime import Runtime
 
-BACK_WITHIN_S = 15.0
-GIVE_UP_AFTER_S = 90.0
 CALM_S = 1.0
 CONTROL = "control"
 NAMES = (*(target.name for target in TARGETS), CONTROL)
@@ -58,6 +56,7 @@ class Killing:
         self._runtime = runtime
         self._verdict = verdict
         self._chance = random.Random(seed)
+        self._killer = Killer(service, verdict, self._chance, self._serves)
         self._client = Client(service.port)
         self._town = Town(runtime, WALLETS + RIDERS)
         requests = MixedLoad(self._town, self._client)
@@ -82,33 +81,13 @@ class Killing:
         began_with = len(self._load.operations)
         with self._load.on():
             time.sleep(CALM_S * (1 + self._chance.random()))
-            victim = self._chance.choice(target.pids(self._service))
-            there = len(target.pids(self._service))
-            kill([victim])
-            self._verdict.count(f"kills of {target.name}")
-            self._wait_until_back(target, victim, there)
+            self._killer.kill_one(target)
             time.sleep(CALM_S / 2)
         resolve(self._load.operations[began_with:], self._verdict)
         self._compare()
 
-    def _wait_until_back(self, target: Target, victim: int, there: int) -> None:
-        began_at = time.monotonic()
-
-        def is_back() -> bool:
-            pids = target.pids(self._service)
-            return victim not in pids and len(pids) >= there and self._serves()
-
-        came_back = wait_until(is_back, GIVE_UP_AFTER_S)
-        took_s = time.monotonic() - began_at
-        self._verdict.most(f"slowest recovery of {target.name}, ms", round(took_s * 1000))
-        self._verdict.require(
-            came_back and took_s <= BACK_WITHIN_S, f"served again after {took_s:.1f} s"
-        )
-
     def _serves(self) -> bool:
-        """Whether it is ready and records an act."""
-        if not self._service.is_ready():
-            return False
+        """Whether it records an act."""
         account = f"probe-{self._chance.getrandbits(64)}"
         feed = feed_of([metro_ride(account, 0)])
         try:

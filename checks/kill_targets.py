@@ -44,3 +44,6 @@ TARGETS = (
     Target("postgres", _postmasters),
 )
 """A server worker, Granian's master, the sealer, the job worker, PostgreSQL's first process."""
+
+COURIER = Target("courier", lambda service: _child(service, " courier "))
+"""What sends partners their events."""

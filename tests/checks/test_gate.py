@@ -14,8 +14,10 @@ LONGEST_S = 240
     "words",
     [
         ("bank", "--seconds", "3"),
-        ("race", "--rounds", "2", "--case", "same_id", "drain", "captures"),
+        ("race", "--rounds", "2", "--case", "same_id", "drain", "captures", "last_unit", "ends"),
         ("kill", "--rounds", "1", "--target", "worker", "postgres"),
+        ("redeem", "--rounds", "1", "--target", "courier", "worker"),
+        ("webhookfaults", "--seconds", "2"),
     ],
     ids=lambda words: words[0],
 )
