@@ -71,6 +71,9 @@ def close_due(
 ) -> list[Batch]:
     """Close every day that is over and of which something stands in no batch.
 
+    What is in one partner's way keeps no other's day open; it is raised when all have had their
+    turn.
+
     Args:
         runtime: each batch is made in a transaction of its own.
         day: only this one, with what is older.
@@ -80,12 +83,17 @@ def close_due(
         be_patient(connection)
         asked = {"today": clock.today(), "partner_id": partner_id}
         due = connection.execute(DUE, asked).fetchall()
-    made = [
-        close_first(runtime, each, on)
-        for each, rows in groupby(due, key=lambda row: row[0])
-        for on in ([day] if day else _days_to_close([row[1] for row in rows]))
-    ]
-    return [batch for batch in made if batch is not None]
+    made: list[Batch] = []
+    in_the_way: list[psycopg.Error] = []
+    for each, rows in groupby(due, key=lambda row: row[0]):
+        days = [day] if day else _days_to_close([row[1] for row in rows])
+        try:
+            made += filter(None, (close_first(runtime, each, on) for on in days))
+        except psycopg.Error as error:
+            in_the_way.append(error)
+    if in_the_way:
+        raise in_the_way[0]
+    return made
 
 
 def _days_to_close(days: Sequence[date]) -> list[date]:

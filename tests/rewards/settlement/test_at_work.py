@@ -5,8 +5,9 @@ import hashlib
 import json
 from datetime import datetime
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from click.testing import CliRunner
 
@@ -14,6 +15,7 @@ from service.app import create_app
 from service.cli import cli
 from service.jobs.worker import work
 from service.partners.organisations import partner_by_id
+from service.rewards.settlement.closing import close_due
 from service.rewards.settlement.commands import settlement_group
 from service.rewards.settlement.jobs import TASKS
 from service.runtime import Runtime
@@ -68,6 +70,23 @@ class TestTheWorker:
         work(alone.market.runtime, TASKS, wait=False)
 
         assert alone.seen(batch["id"])["state"] == "sent"
+
+    def test_closes_the_others_days_when_one_cannot_be(self, alone: Counter) -> None:
+        first, second = sorted([alone, Counter(alone.market)], key=lambda each: each.partner_id)
+        for each in (first, second):
+            each.captured()
+        with alone.market.runtime.database.raw_transaction() as connection:
+            connection.execute(
+                "INSERT INTO settlement_batch (id, partner_id, business_date, no, state, version,"
+                " lines, totals) VALUES (%s, %s, %s, 1, 'superseded', 1, 0, '{}')",
+                [uuid4(), first.partner_id, first.day],
+            )
+
+        with alone.next_morning(), pytest.raises(psycopg.errors.UniqueViolation):
+            close_due(alone.market.runtime)
+
+        batches = second.get("/v1/settlement-batches").get_json()["items"]
+        assert [batch["state"] for batch in batches] == ["sent"]
 
 
 class TestTheLog:
