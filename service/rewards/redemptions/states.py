@@ -84,14 +84,6 @@ STEPS: Final[Mapping[str, Step]] = {
     ),
 }
 
-ENDED: Final = frozenset({"declined", "voided", "reversed"})
-"""Nothing follows, but that what was captured before is settled; an expired one ends with its
-closure."""
-
-GIVES_BACK: Final = frozenset({"decline", "void", "closure"})
-"""Steps after which nothing of quota, budget and caps is taken; so is the expiry of what was never
-submitted."""
-
 POSTINGS: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     ("reservation", "burn"): ("hold",),
     ("reservation", "lock"): ("hold",),

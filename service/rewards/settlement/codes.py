@@ -3,19 +3,6 @@
 from collections.abc import Mapping
 from typing import Final, Literal
 
-Code = Literal[
-    "MISSING_AT_PARTNER",
-    "MISSING_HERE",
-    "STATE_MISMATCH",
-    "AMOUNT_MISMATCH",
-    "TERMS_MISMATCH",
-    "DUPLICATE_LINE",
-    "LATE",
-    "UNKNOWN_REFERENCE",
-    "SUBJECT_MISMATCH",
-    "TOTAL_MISMATCH",
-]
-
 Resolution = Literal["accept_partner", "accept_ours", "reverse", "write_off"]
 
 FIRST_OWNER: Final[Mapping[str, str]] = {
