@@ -121,7 +121,10 @@ class _Once:
                 return self._first() or self._in_progress()
             refusal = refusal_of(error)
             if refusal is None:
-                raise
+                first = self._first()
+                if first is None:
+                    raise
+                return first
             return self._refused(refusal)
         except STAYS as refusal:
             return self._refused(refusal)
@@ -167,6 +170,7 @@ class _Once:
             raise reused()
         response = _response(status, body)
         response.headers["Idempotent-Replayed"] = "true"
+        response.headers["Cache-Control"] = "no-store"
         return response
 
 

@@ -32,7 +32,8 @@ ORDER BY recorded_at DESC, id DESC LIMIT %(rows)s
 """
 
 LIST_OF_CITIZEN: Final = _LIST.format(whose="citizen_id")
-LIST_OF_PARTNER: Final = _LIST.format(whose="partner_id")
+# What was never submitted is not the partner's to see.
+LIST_OF_PARTNER: Final = _LIST.format(whose="status_index IS NOT NULL AND partner_id")
 
 LAST_ID: Final = UUID(int=2**128 - 1)
 

@@ -128,3 +128,15 @@ class TestAcceptingAndSubmittingAtOnce:
         assert answer.get_json()["code"] == "consent-uses-exhausted"
         assert market.points(customer.id) == {"available": 150, "held": 100}
         assert market.taken(offered) == (1, 3000)
+
+
+class TestTheListOfAPartner:
+    def test_shows_what_was_submitted_and_nothing_before(self, market: Market) -> None:
+        offered = market.offer()
+        customer = market.customer(offered.partner_id)
+        market.reserved(customer, offered)
+        submitted = market.submitted(customer, offered)
+
+        listed = market.client.get("/v1/redemptions", headers=market.as_partner(offered.partner_id))
+
+        assert [each["id"] for each in listed.get_json()["items"]] == [submitted]
