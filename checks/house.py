@@ -36,6 +36,9 @@ BROKEN = re.compile(r"^BROKEN +(?P<name>\S+) .*\n.*\n.*$", re.MULTILINE)
 WITHOUT_ACTS = frozenset({"issues-equal-certified", "invalidated-is-taken-back"})
 """What cannot hold where a check issues and claws back points without an act behind them."""
 
+WITHOUT_REDEMPTIONS = frozenset({"redemptions-equal-transfers"})
+"""What cannot hold where a check calls the ledger's holds itself, without any redemption."""
+
 CARBON = """#!{python}
 import sys
 sys.path.insert(0, {root!r})

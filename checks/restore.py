@@ -23,7 +23,7 @@ from uuid import UUID
 from checks.backup import Backup
 from checks.calling import Client
 from checks.comparing import differences, resolve
-from checks.house import Service, a_folder, audit
+from checks.house import WITHOUT_REDEMPTIONS, Service, a_folder, audit
 from checks.load import RIDERS, WALLETS, Load, MixedLoad
 from checks.log_entries import compare_log, leaf_hashes, root_of
 from checks.operations import Posting
@@ -95,7 +95,7 @@ class Drill:
             self._compare(runtime, load)
             self._require_erased(runtime, leavers)
             self._require_log_goes_on(service, runtime, kept)
-            self._verdict.faults += audit(runtime)
+            self._verdict.faults += audit(runtime, besides=WITHOUT_REDEMPTIONS)
         self._restore_wrongly(leavers)
 
     def _live(self, service: Service, runtime: Runtime) -> tuple[Load, dict[str, UUID], Backup]:
