@@ -111,6 +111,8 @@ class OnOffer(NamedTuple):
     bank: Bank
     mode: str
     terms_hash: str
+    has_cap: bool
+    """For each account."""
 
 
 class Ask(NamedTuple):
@@ -185,7 +187,8 @@ class Market:
             connection.execute(WRITE_COUNTER, (offer_id, quota, budget_minor))
             asked = ask_for(connection, Author("partner", bank.id), offer_id, ACTIVATION)
             decide(connection, uuid4(), asked.id, "approved", "looked at")
-        return OnOffer(offer_id, bank, terms.mode, terms.terms_hash)
+        has_cap = terms.caps.per_citizen is not None
+        return OnOffer(offer_id, bank, terms.mode, terms.terms_hash, has_cap)
 
     def customers(self, bank: Bank, count: int, *, rides: int = RIDES) -> list[Customer]:
         """Let citizens come, earn by riding the metro, and consent to a bank."""

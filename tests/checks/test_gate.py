@@ -16,7 +16,7 @@ LONGEST_S = 240
         ("bank", "--seconds", "3"),
         ("race", "--rounds", "2", "--case", "same_id", "drain", "captures", "last_unit", "ends"),
         ("kill", "--rounds", "1", "--target", "worker", "postgres"),
-        ("redeem", "--rounds", "1", "--target", "courier", "worker"),
+        ("redeem", "--rounds", "1", "--target", "worker", "postgres"),
         ("webhookfaults", "--seconds", "2"),
     ],
     ids=lambda words: words[0],
