@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,7 +11,7 @@ import psycopg
 from checks.calling import Client
 from checks.market import PRICE, SUBSIDY_MINOR, Bank
 from checks.receivers import Receiver
-from checks.redeem_stories import Story
+from checks.redeem_stories import Story, until_known
 from checks.verdict import Verdict
 from service.ids import REDEMPTION, uuid_of
 from service.runtime import Runtime
@@ -124,7 +125,7 @@ def _fed(client: Client, bank: Bank) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
     path: str | None = f"/v1/events?after_seq=0&limit={PAGE}"
     while path is not None:
-        answer = client.get(path, bank.token)
+        answer, _ = until_known(partial(client.get, path, bank.token))
         items += answer.body["items"]
         path = answer.body["next"]
     return items

@@ -169,19 +169,27 @@ class Teller:
         return answer
 
     def _insisted(self, ask: Ask) -> Answer:
-        until = time.monotonic() + KNOWN_WITHIN_S
-        was_unknown = False
-        while True:
-            try:
-                answer = ask.send(self._client)
-            except Unanswered:
-                if time.monotonic() > until:
-                    raise
-                was_unknown = True
-                time.sleep(PAUSE_S)
-            else:
-                self._verdict.count("unknown, sent again", int(was_unknown))
-                return answer
+        answer, was_unknown = until_known(lambda: ask.send(self._client))
+        self._verdict.count("unknown, sent again", int(was_unknown))
+        return answer
+
+
+def until_known(send: Callable[[], Answer]) -> tuple[Answer, bool]:
+    """Send until there is an answer; return it, and whether it was unknown for a while.
+
+    Raises:
+        Unanswered: there is none for a minute.
+    """
+    until = time.monotonic() + KNOWN_WITHIN_S
+    was_unknown = False
+    while True:
+        try:
+            return send(), was_unknown
+        except Unanswered:
+            if time.monotonic() > until:
+                raise
+            was_unknown = True
+            time.sleep(PAUSE_S)
 
 
 def counts(stories: Sequence[Story]) -> Counter[str]:
