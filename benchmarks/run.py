@@ -40,6 +40,8 @@ SOURCES = 1_000
 LINES_OF_A_SOURCE = 400
 PROOFS = 500
 CUSTOMERS = 4_000
+WARM_UP_S = 6
+"""Until the sealer, which starts beside the server, has read its own code."""
 AFTER_SUBMISSION = ["redemption.submitted", "redemption.void_requested", "redemption.expired"]
 """What a bank acts on; it knows its own captures, and reads the rest from the feed."""
 
@@ -92,7 +94,7 @@ def redemptions(settings: Settings, seconds: float, outbox_seconds: float) -> Fi
     checkpoint(settings)
     figures: Figures = {}
     with served(settings):
-        redeeming.redeem(settings, [shop], 2)
+        redeeming.redeem(settings, [shop], WARM_UP_S)
         figures["redeem"] = _redeemed(redeeming.redeem(settings, [shop], seconds))
         stepwise = redeeming.redeem(settings, [shop], seconds, stepwise=True)
         figures["redeem_stepwise"] = _redeemed(stepwise)
