@@ -298,8 +298,8 @@ def _statement(query: str) -> Statement:
 
 def _values_of(statement: Statement, values: Values) -> list[bytes | None]:
     """Return values in the order of their places."""
-    if isinstance(values, Mapping):
-        values = [values[name] for name in statement.parameters]
+    if statement.parameters:
+        values = [values[name] for name in statement.parameters]  # type: ignore[call-overload]  # it is a mapping then
     return [_text(value) for value in values]
 
 
