@@ -239,8 +239,8 @@ class TestOverHttp:
     @pytest.mark.parametrize(
         ("moment", "code"),
         [
-            ("9999-12-31T23:59:59Z", "as-of-in-future"),
-            ("9999-12-31T23:59:59-12:00", "as-of-in-future"),
+            ("9999-12-31T00:00:00Z", "as-of-in-future"),
+            ("9999-12-31T23:59:59-12:00", "validation-failed"),
             ("0001-01-01T00:00:00+14:00", "validation-failed"),
             ("2026-01-01T00:00:00", "validation-failed"),
             ("2026-W01-1T00:00:00Z", "validation-failed"),
