@@ -84,8 +84,8 @@ class TestTwoReadingsOfOneMeter:
         source = a_grid_company(runtime)
         a_citizen(runtime, source)
         energy = {"energy_wh": 5400}
-        longest = an_act("household_pv", energy, at=noon() - 61 * DAY, lasting=62 * DAY)
-        too_long = an_act("household_pv", energy, at=noon() - 62 * DAY, lasting=62.1 * DAY)
+        longest = an_act("household_pv", energy, at=noon(2) - 61 * DAY, lasting=62 * DAY)
+        too_long = an_act("household_pv", energy, at=noon(2) - 62 * DAY, lasting=62.1 * DAY)
 
         assert codes(runtime, source, too_long, longest) == ["duration-impossible", None]
         assert codes(runtime, source, a_reading(hour=-48), a_reading(hour=-23)) == [

@@ -13,7 +13,7 @@ from service.activities.rules.commands import factors_group, rules_group
 from service.app import create_app
 from service.errors import DomainError
 from service.runtime import Runtime
-from tests.ledger.town import Town, ride
+from tests.ledger.town import Town, hours_ago, ride
 
 TODAY = clock.today()
 TOMORROW = TODAY + timedelta(days=1)
@@ -227,4 +227,8 @@ class TestNewRules:
 
 
 def bus_ride(account: str) -> dict[str, Any]:
-    return {**ride(account), "behavior": "bus_ride", "activity_data": {}}
+    """Return the line of a ride of today, however young the day is in Shanghai."""
+    start = max(hours_ago(6), clock.start_of(clock.today()))
+    end = min(start + timedelta(minutes=20), hours_ago(0))
+    line = {**ride(account, start=start), "ended_at": end.isoformat()}
+    return {**line, "behavior": "bus_ride", "activity_data": {}}
