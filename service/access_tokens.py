@@ -9,7 +9,6 @@ import hashlib
 import json
 import re
 import threading
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,7 +18,7 @@ from uuid import UUID, uuid4
 import jwt
 from jwt.algorithms import ECAlgorithm
 
-from service import clock
+from service import base64url, clock
 from service.errors import DomainError, Unauthenticated
 from service.ids import CITIZEN, PARTNER, STAFF, public_id, uuid_of
 from service.keys import KeyRing
@@ -176,24 +175,14 @@ def _invalid() -> TokenInvalid:
 
 
 def _segments_of(token: str) -> list[bytes]:
-    """Return header, payload and signature of a token in the one spelling that it can have.
-
-    Base64url without padding and without stray bits.
-    """
+    """Return header, payload and signature of a token in the one spelling that it can have."""
     segments = _SEGMENTS.fullmatch(token) if len(token) <= LONGEST_TOKEN else None
     if segments is None:
         raise _invalid()
-    return [_canonical_bytes(segment) for segment in segments.groups()]
-
-
-def _canonical_bytes(segment: str) -> bytes:
     try:
-        raw = urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+        return [base64url.decoded(segment) for segment in segments.groups()]
     except ValueError as error:
         raise _invalid() from error
-    if urlsafe_b64encode(raw).rstrip(b"=").decode() != segment:
-        raise _invalid()
-    return raw
 
 
 def _caller_from(claims: dict[str, Any]) -> Caller:

@@ -1,6 +1,5 @@
 """The secrets of one installation: made on first use, kept outside the database."""
 
-import base64
 import binascii
 import hashlib
 import json
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 from jwt import PyJWTError
 from jwt.algorithms import ECAlgorithm
 
+from service import base64url
 from service.durable_files import replace as replace_file
 from service.durable_files import write_once
 from service.errors import DomainError
@@ -159,7 +159,7 @@ def thumbprint(jwk: Mapping[str, str]) -> str:
     """Return the RFC 7638 SHA-256 thumbprint of an elliptic-curve key."""
     members = {name: jwk[name] for name in ("crv", "kty", "x", "y")}
     canonical = json.dumps(members, separators=(",", ":"), sort_keys=True)
-    return _text_of(hashlib.sha256(canonical.encode()).digest())
+    return base64url.encoded(hashlib.sha256(canonical.encode()).digest())
 
 
 def _newest(keys: Mapping[int, bytes]) -> VersionedKey:
@@ -216,7 +216,7 @@ def _new_secrets() -> dict[str, Any]:
 
 
 def _new_secret() -> str:
-    return _text_of(secrets.token_bytes(SECRET_BYTES))
+    return base64url.encoded(secrets.token_bytes(SECRET_BYTES))
 
 
 def read_or_make(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -239,11 +239,7 @@ def read_or_make(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, An
 
 
 def _bytes_of(text: str) -> bytes:
-    secret = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    secret = base64url.decoded(text)
     if len(secret) != SECRET_BYTES:
         raise binascii.Error("a secret has 32 bytes")
     return secret
-
-
-def _text_of(secret: bytes) -> str:
-    return base64.urlsafe_b64encode(secret).rstrip(b"=").decode()

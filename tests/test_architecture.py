@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 SERVICE = ROOT / "service"
 
 STONES = {
+    "base64url",
     "pipelining",
     "clock",
     "db",
@@ -28,6 +29,7 @@ STONES = {
 EDGE = STONES | {"access_tokens", "documents", "keys", "runtime", "seals"}
 
 MAY_IMPORT: dict[str, set[str]] = {
+    "base64url": set(),
     "errors": set(),
     "units": {"errors"},
     "messages": set(),
@@ -41,8 +43,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "redis": set(),
     "durable_files": set(),
     "seals": set(),
-    "keys": {"durable_files", "errors"},
-    "access_tokens": {"clock", "errors", "ids", "keys"},
+    "keys": {"base64url", "durable_files", "errors"},
+    "access_tokens": {"base64url", "clock", "errors", "ids", "keys"},
     "documents": {"errors", "keys"},
     "runtime": {"db", "keys", "redis", "settings"},
     "web": EDGE,

@@ -7,7 +7,6 @@ caller and the filter it was given out for: it can be neither forged nor used fo
 import hashlib
 import hmac
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ from urllib.parse import urlencode
 from flask import request
 from marshmallow import Schema, fields, validate
 
+from service import base64url
 from service.web.access import caller_if_any
 from service.web.context import runtime
 from service.web.query_values import WholeNumber
@@ -96,12 +96,12 @@ class Page:
 
 def _cursor(position: Position, filters: Mapping[str, Any]) -> str:
     text = json.dumps(position, separators=(",", ":")).encode()
-    return urlsafe_b64encode(_mac(text, filters) + text).rstrip(b"=").decode()
+    return base64url.encoded(_mac(text, filters) + text)
 
 
 def _position(cursor: str, filters: Mapping[str, Any]) -> Position:
     try:
-        raw = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+        raw = base64url.decoded(cursor)
     except ValueError as error:
         raise _invalid() from error
     mac, text = raw[:MAC_BYTES], raw[MAC_BYTES:]

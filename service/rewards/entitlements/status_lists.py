@@ -5,10 +5,9 @@ Each redemption has a place in a list when it is submitted; a list is a signed s
 """
 
 import zlib
-from base64 import urlsafe_b64encode
 from typing import Any, Final
 
-from service import clock
+from service import base64url, clock
 from service.documents import signed_document
 from service.errors import NotFound
 from service.keys import KeyRing
@@ -66,10 +65,6 @@ def status_list(connection: Connection, keys: KeyRing, issuer: str, number: int)
         "iat": now_s,
         "exp": now_s + 2 * TTL_S,
         "ttl": TTL_S,
-        "status_list": {"bits": 1, "lst": _text_of(zlib.compress(bytes(bits), 9))},
+        "status_list": {"bits": 1, "lst": base64url.encoded(zlib.compress(bytes(bits), 9))},
     }
     return signed_document(keys, DOCUMENT_TYPE, claims)
-
-
-def _text_of(packed: bytes) -> str:
-    return urlsafe_b64encode(packed).rstrip(b"=").decode()
