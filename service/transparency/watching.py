@@ -1,19 +1,15 @@
 """What `/metrics` says of the log: how long its newest head is behind, and why it stands still.
 
 The sealer is a process without a port, so whoever serves looks at the same database and the same
-head outside as it does. A look costs a few queries and anybody may ask, so one is kept for a while.
+head outside as it does.
 """
 
-import threading
-import time
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import psycopg
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
-from service.errors import DomainError
 from service.runtime import Runtime
 from service.transparency.errors import (
     HistoryDiffers,
@@ -27,9 +23,7 @@ from service.transparency.key_events import require_known
 from service.transparency.keys import LogKeys
 from service.transparency.outside import Outside
 from service.transparency.sealing import refuse_renumbering
-
-LOOK_EVERY_S: Final = 1.0
-LOOK_AT_MOST: Final = "SET LOCAL statement_timeout = '1s'"
+from service.web.watch import Watch
 
 # The first by transaction is within moments the oldest, and one step in the index, however many
 # wait. The age of what no head is over also shows a head that cannot be kept outside.
@@ -61,20 +55,15 @@ class Look(NamedTuple):
     """The code of the reason; empty: it goes on."""
 
 
-class LogWatch(Collector):
-    """Gauges of one runtime's log; none of them while the database does not answer."""
+class LogWatch(Watch[Look]):
+    """Gauges of one runtime's log."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._looking = threading.Lock()
-        self._last: Look | None = None
-        self._look_again_at = 0.0
+    def look(self, connection: psycopg.Connection[Any]) -> Look:
+        """Return how the log stands."""
+        return Look(_unpublished_s(connection), _standstill(connection, self.runtime))
 
-    def collect(self) -> Iterator[Metric]:
-        """Yield the gauges."""
-        look = self._recent_look()
-        if look is None:
-            return
+    def gauges(self, look: Look) -> Iterator[Metric]:
+        """Yield its age, and why it stands still."""
         yield GaugeMetricFamily(
             "carbon_log_unpublished_seconds",
             "Age of the oldest entry that no published head of the log is over; 0: there is none.",
@@ -88,21 +77,6 @@ class LogWatch(Collector):
         for reason in REASONS:
             standstill.add_metric([reason.code], float(reason.code == look.standstill))
         yield standstill
-
-    def _recent_look(self) -> Look | None:
-        with self._looking:
-            if time.monotonic() >= self._look_again_at:
-                self._last = self._look()
-                self._look_again_at = time.monotonic() + LOOK_EVERY_S
-            return self._last
-
-    def _look(self) -> Look | None:
-        try:
-            with self._runtime.database.raw_transaction() as connection:
-                connection.execute(LOOK_AT_MOST)
-                return Look(_unpublished_s(connection), _standstill(connection, self._runtime))
-        except (psycopg.Error, DomainError):
-            return None
 
 
 def _unpublished_s(connection: psycopg.Connection[Any]) -> float:

@@ -1,24 +1,16 @@
 """What `/metrics` says of what partners have not been told yet.
 
-The courier is a process without a port, so whoever serves looks at the same database. A look costs
-a query and anybody may ask, so one is kept for a while.
+The courier is a process without a port, so whoever serves looks at the same database.
 """
 
-import threading
-import time
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from service import clock
-from service.errors import DomainError
-from service.runtime import Runtime
-
-LOOK_EVERY_S: Final = 1.0
-LOOK_AT_MOST: Final = "SET LOCAL statement_timeout = '1s'"
+from service.web.watch import Watch
 
 # What rests, because its receiver asked for rest or failed a moment ago, is not overdue.
 READ: Final = """
@@ -41,20 +33,17 @@ class Look(NamedTuple):
     without_place: int
 
 
-class WebhookWatch(Collector):
-    """Gauges of one runtime's deliveries; none of them while the database does not answer."""
+class WebhookWatch(Watch[Look]):
+    """Gauges of one runtime's deliveries."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._looking = threading.Lock()
-        self._last: Look | None = None
-        self._look_again_at = 0.0
+    def look(self, connection: psycopg.Connection[Any]) -> Look:
+        """Return what waits."""
+        row = connection.execute(READ, {"now": clock.now()}).fetchone()
+        assert row is not None  # noqa: S101  it counts
+        return Look(row[0], float(row[1]), row[2])
 
-    def collect(self) -> Iterator[Metric]:
-        """Yield the gauges."""
-        look = self._recent_look()
-        if look is None:
-            return
+    def gauges(self, look: Look) -> Iterator[Metric]:
+        """Yield how much waits, and for how long."""
         yield GaugeMetricFamily(
             "carbon_webhooks_waiting",
             "Deliveries that are due, on their way, or to be tried again.",
@@ -70,19 +59,3 @@ class WebhookWatch(Collector):
             "Committed events that nobody has read or sent yet.",
             value=look.without_place,
         )
-
-    def _recent_look(self) -> Look | None:
-        with self._looking:
-            if time.monotonic() >= self._look_again_at:
-                self._last = self._look()
-                self._look_again_at = time.monotonic() + LOOK_EVERY_S
-            return self._last
-
-    def _look(self) -> Look | None:
-        try:
-            with self._runtime.database.raw_transaction() as connection:
-                connection.execute(LOOK_AT_MOST)
-                row = connection.execute(READ, {"now": clock.now()}).fetchone()
-        except (psycopg.Error, DomainError):
-            return None
-        return Look(row[0], float(row[1]), row[2]) if row else None
