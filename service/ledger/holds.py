@@ -3,12 +3,11 @@
 A lot that lapses under a hold stays spendable by that hold, and by nothing else.
 """
 
-from collections.abc import Sequence
 from datetime import date
 from uuid import UUID
 
 from service.ledger.accounts import lock_account
-from service.ledger.apportioning import Share, parts_of, shares_by_points
+from service.ledger.apportioning import parts_of, shares_by_points
 from service.ledger.carrying import require_carry_date
 from service.ledger.errors import HoldExceeded, InsufficientPoints, points_short
 from service.ledger.lots import ask_live_lots, live_lots
@@ -34,16 +33,15 @@ def hold(connection: Connection, citizen_id: UUID, posting_id: UUID, points: int
         PostingConflict: the id was used for something else.
     """
     require_amount(points)
-    accounts = lock_account(connection, citizen_id)
+    new = NewHold(connection, citizen_id)
     posting = Posting(connection, citizen_id, posting_id, Terms("hold", points))
-    asked = ask_live_lots(connection, citizen_id)
     if before := posting.answered_before():
         return before
-    shares = shares_by_points(live_lots(asked), points)
-    held = sum(share.points for share in shares)
-    if held < points:
-        return posting.refuse(accounts, InsufficientPoints, asked=points, available=held)
-    return posting.carry_out(accounts, _movements(shares))
+    try:
+        return new.carry_out(posting, points)
+    except InsufficientPoints as short:
+        available = short.members["available"]
+        return posting.refuse(new.accounts, InsufficientPoints, asked=points, available=available)
 
 
 class NewHold:
@@ -57,7 +55,7 @@ class NewHold:
         """Lock the account, and ask for the lots."""
         self._connection = connection
         self._citizen_id = citizen_id
-        self._accounts = lock_account(connection, citizen_id)
+        self.accounts = lock_account(connection, citizen_id)
         self._lots = ask_live_lots(connection, citizen_id)
 
     def write(self, posting_id: UUID, points: int) -> Outcome:
@@ -68,17 +66,23 @@ class NewHold:
             InsufficientPoints
         """
         require_amount(points)
+        terms = Terms("hold", points)
+        return self.carry_out(
+            Posting(self._connection, self._citizen_id, posting_id, terms), points
+        )
+
+    def carry_out(self, posting: Posting, points: int) -> Outcome:
+        """Carry out what was asked for under an id.
+
+        Raises:
+            InsufficientPoints
+        """
         shares = shares_by_points(live_lots(self._lots), points)
         held = sum(share.points for share in shares)
         if held < points:
             raise points_short(asked=points, available=held)
-        terms = Terms("hold", points)
-        posting = Posting(self._connection, self._citizen_id, posting_id, terms)
-        return posting.carry_out(self._accounts, _movements(shares))
-
-
-def _movements(shares: Sequence[Share]) -> list[Movement]:
-    return [Movement("hold", *share, hold_line=n) for n, share in enumerate(shares)]
+        movements = [Movement("hold", *share, hold_line=n) for n, share in enumerate(shares)]
+        return posting.carry_out(self.accounts, movements)
 
 
 def release(
